@@ -1,0 +1,53 @@
+# Options, warnings and output folders that every room shares. Nothing here is set globally when the
+# project is a sub-project of another one.
+
+option(COMPUTESDK_BUILD_TESTS "Build the tests and the benchmarks" ${PROJECT_IS_TOP_LEVEL})
+set(COMPUTESDK_SANITIZE "" CACHE STRING "Sanitizers for the host side: empty, 'address;undefined' or 'thread'")
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+  if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+  endif()
+  find_program(CCACHE_PROGRAM ccache)
+  if(CCACHE_PROGRAM)
+    set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  endif()
+endif()
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+
+# The build tree has the shape of an installed prefix, because the registry looks for the product's
+# own providers beside the running program: <dir>/../lib/computesdk/providers.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(COMPUTESDK_PROVIDER_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib/computesdk/providers)
+set(CMAKE_INSTALL_LIBDIR lib CACHE STRING "Folder of libraries below the prefix")
+include(GNUInstallDirs)
+
+find_package(Threads REQUIRED)
+
+# Every target of ours links this one PRIVATE.
+add_library(csdk_build_flags INTERFACE)
+target_compile_options(csdk_build_flags INTERFACE -Wall -Wextra -Wpedantic -Werror)
+# The same without instrumentation: for the static helpers of the local provider, which sanitizers refuse.
+add_library(csdk_plain_flags INTERFACE)
+target_compile_options(csdk_plain_flags INTERFACE -Wall -Wextra -Wpedantic -Werror)
+
+if(COMPUTESDK_SANITIZE)
+  foreach(sanitizer IN LISTS COMPUTESDK_SANITIZE)
+    target_compile_options(csdk_build_flags INTERFACE -fsanitize=${sanitizer} -fno-omit-frame-pointer)
+    target_link_options(csdk_build_flags INTERFACE -fsanitize=${sanitizer})
+  endforeach()
+endif()
