@@ -9,23 +9,25 @@
  *     call completes; results are pushed into host functions, which copy before they return.
  *  2. Structs that cross by pointer begin with `struct_size` (the writer's sizeof) and `flags` (`abi_minor` in tables).
  *     Fields are only ever appended. The reader copies min(theirs, ours) bytes into a zeroed local, once. Zero means
- *     "as before the field existed". Flag bits 16-31 are must-understand: an unknown one is answered with
- *     CSDK_UNIMPLEMENTED, never ignored.
+ *     "as before the field existed"; `reserved` is zero. Flag bits 16-31 are must-understand: an unknown one is
+ *     answered with CSDK_UNIMPLEMENTED, never ignored. A copy is for reading: a function that takes its own struct as
+ *     first argument (csdk_host, csdk_source) is called with the pointer that was given, never with a copy. Where the
+ *     other side fills a struct (csdk_http_ext.next), its owner sets `struct_size` and no byte past it is written.
  *  3. Leaf types (csdk_str, csdk_bytes, csdk_strs, csdk_pair(s), csdk_option(s), csdk_ports, csdk_target) never grow,
- * so arrays hold only leaves. No enum, bool, long, bit-field, union or va_list crosses.
+ *     so arrays hold only leaves. No enum, bool, long, bit-field, union or va_list crosses.
  *  4. Text is UTF-8 with a length and no NUL at the end; `data` may be NULL only when `size` is 0. Bytes are never
- * text.
+ *     text.
  *  5. There are no sandbox handles. csdk_target{id, token} names a sandbox: `id` is the vendor's (1 to CSDK_ID_MAX
  *     bytes, any characters), `token` is whatever the plug-in wants back (up to CSDK_TOKEN_MAX bytes, kept secret, may
- * be empty). Any operation may push a newer token (csdk_host.emit_token, csdk_sandbox_info.token).
+ *     be empty). Any operation may push a newer token (csdk_host.emit_token, csdk_sandbox_info.token).
  *  6. A call is a number (slot and generation), never a pointer. A late or double completion, or a write after the end,
  *     is answered with CSDK_CANCELLED and counted as misbehaviour; it is never undefined behaviour.
  *  7. An operation completes exactly once: by returning a status other than CSDK_PENDING, or, after it returned
- *     CSDK_PENDING, by csdk_host.complete from any thread.
+ *     CSDK_PENDING, by csdk_host.complete from any thread (which may be before that return). Its pushes end before.
  *  8. Before it completes with a negative status the plug-in describes the failure with csdk_host.fail. A command's
  *     non-zero exit code is a result, not an error.
  *  9. Nothing thrown crosses. No descriptor crosses. Times are int64_t with the unit in the name: `_ms` are durations
- * or wall-clock milliseconds since 1970-01-01T00:00Z, `_ns` are nanoseconds of CLOCK_MONOTONIC.
+ *     or wall-clock milliseconds since 1970-01-01T00:00Z, `_ns` are nanoseconds of CLOCK_MONOTONIC.
  * 10. A plug-in must not: call setenv, setlocale, chdir, umask, atexit or waitpid(-1); install signal handlers; open
  *     descriptors without CLOEXEC; write to descriptors 0-2; read credentials from the environment (they come in
  *     csdk_open_args.config).
@@ -42,6 +44,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#if UINTPTR_MAX != 0xffffffffffffffffu
+#error "the ComputeSDK plug-in ABI exists for 64-bit pointers only"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -167,7 +173,10 @@ typedef struct csdk_target {
 /* Slot and generation of one running operation. 0 is never a call. */
 typedef uint64_t csdk_call;
 
-/* Runs on any thread, must not block, must not call back into the function that registered it. */
+/* A function of the plug-in that the host runs. Must not block and must not call the function that registered it. A
+ * host function that waits until a running fn has returned does not wait when fn itself calls it, so an on_cancel
+ * function may complete its call.
+ * Threads: any. Ownership: as the function that registers it says. Status: none. */
 typedef void (*csdk_notify_fn)(void* ctx);
 
 /* Input that the host holds and the plug-in pulls. Lent until the call completes. */
@@ -196,7 +205,7 @@ typedef struct csdk_source {
 #define CSDK_ERROR_QUOTA 2u              /* an account limit; waiting does not help */
 #define CSDK_ERROR_PLAN 3u               /* the account's plan does not include it */
 #define CSDK_ERROR_STOPPED 4u            /* the sandbox exists but does not run; attach may wake it */
-#define CSDK_ERROR_GONE 5u               /* the sandbox existed and is no more */
+#define CSDK_ERROR_GONE 5u               /* the sandbox is no more; tells NOT_FOUND of it from that of a file */
 #define CSDK_ERROR_CREDENTIAL_MISSING 6u /* a credential was not given */
 #define CSDK_ERROR_CREDENTIAL_FORMAT 7u  /* a credential has the wrong form; nothing was sent */
 #define CSDK_ERROR_CREDENTIAL_REFUSED 8u /* the vendor refused the credential */
@@ -216,7 +225,7 @@ typedef struct csdk_error {
   uint32_t struct_size;
   uint32_t flags;         /* CSDK_ERROR_RETRYABLE | … */
   uint32_t error_class;   /* CSDK_ERROR_PLAIN … */
-  int32_t http_status;    /* 0: none */
+  int32_t http_status;    /* 0: none; may be 200 where the vendor hides failures inside an answer */
   int64_t retry_after_ms; /* 0: not said */
   csdk_str message;       /* one sentence: why it failed; no secret */
   csdk_str fix;           /* what to do about it, a command or variable to type; may be empty */
@@ -372,6 +381,7 @@ typedef struct csdk_progress {
 #define CSDK_STREAM_STDOUT 1u /* also a PTY's output and output that came merged */
 #define CSDK_STREAM_STDERR 2u
 #define CSDK_STREAM_DATA 3u /* fs_read and port/1 dial */
+#define CSDK_STREAM_END 4u  /* port/1 dial, an empty chunk: the port sends no more, the other direction may go on */
 
 typedef struct csdk_host {
   uint32_t struct_size;
@@ -397,8 +407,9 @@ typedef struct csdk_host {
 
   /* Registers the one function that is run when the call is cancelled: once, at once if it is already. Replaces an
    * earlier one; fn NULL removes it. After this function or the completion returned, an earlier fn is not running and
-   * will not. Threads: any. Ownership: `ctx` is lent until the call completes or fn is replaced. Status: CSDK_OK;
-   * CSDK_CANCELLED when the call is over. */
+   * will not; so hold no lock here that fn takes.
+   * Threads: any. Ownership: `ctx` is lent until the call completes or fn is replaced.
+   * Status: CSDK_OK; CSDK_CANCELLED when the call is over. */
   csdk_status (*on_cancel)(const struct csdk_host* host, csdk_call call, csdk_notify_fn fn, void* ctx);
 
   /* Registers the one function that is run once when the host can take output again, after write answered CSDK_PAUSE.
@@ -426,8 +437,9 @@ typedef struct csdk_host {
 
   /* Pushes a sandbox: one item of a list, or the result. A create that takes several steps pushes the sandbox as soon
    * as the vendor gave it an id, with CSDK_SANDBOX_STARTING, so that it is known should the host die; the last one
-   * counts. Threads: any. Ownership: `info` is lent for the duration of this function. Status: CSDK_OK; CSDK_CANCELLED
-   * (stop listing); CSDK_INVALID_ARGUMENT for an id of 0 or above CSDK_ID_MAX bytes. */
+   * counts.
+   * Threads: any. Ownership: `info` is lent for the duration of this function. Status: CSDK_OK; CSDK_CANCELLED (stop
+   * listing); CSDK_INVALID_ARGUMENT for an id of 0 or above CSDK_ID_MAX bytes. */
   csdk_status (*emit_sandbox)(const struct csdk_host* host, csdk_call call, const csdk_sandbox_info* info);
 
   /* Pushes one directory entry or the result of fs_stat. Threads: any.
@@ -551,7 +563,7 @@ typedef struct csdk_exec_args {
   uint32_t struct_size;
   uint32_t flags;
   csdk_target target;
-  csdk_strs argv;            /* run without a shell; exclusive with `command` */
+  csdk_strs argv;            /* run without a shell; exactly one of `argv` and `command` is given */
   csdk_str command;          /* run by the sandbox's shell */
   csdk_str cwd;              /* absolute; empty: the sandbox's working directory */
   csdk_pairs env;            /* added to the sandbox's */
@@ -586,11 +598,14 @@ typedef struct csdk_fs_args {
 typedef struct csdk_provider csdk_provider;
 
 /* Every operation has this shape: Threads: any. Ownership: `args` and all it points to is lent until the call
- * completes. Status: CSDK_PENDING when it goes on, CSDK_UNIMPLEMENTED when it is not supported, else the outcome. A
- * slot that is NULL or lies past struct_size is answered by the host with CSDK_UNIMPLEMENTED. */
+ * completes; `provider` outlives the call. Status: CSDK_PENDING when it goes on, CSDK_UNIMPLEMENTED when it is not
+ * supported, else the outcome. A slot that is NULL or lies past struct_size is answered by the host with
+ * CSDK_UNIMPLEMENTED. */
 typedef struct csdk_plugin {
   uint32_t struct_size;
   uint32_t abi_minor;
+  uint32_t draft; /* CSDK_ABI_DRAFT of the plug-in, at this place in every draft; 0 once the ABI is frozen */
+  uint32_t reserved;
   csdk_str name; /* as in the manifest */
   csdk_str version;
 
@@ -600,18 +615,21 @@ typedef struct csdk_plugin {
    * missing or malformed key (described with csdk_host.fail); never CSDK_PENDING. */
   csdk_status (*provider_open)(const csdk_host* host, csdk_call call, const csdk_open_args* args, csdk_provider** out);
 
-  /* Ends a provider: joins its threads, closes its connections. Sandboxes live on.
+  /* Ends a provider: joins its threads, closes its connections. Sandboxes live on. No operation of it is running; a
+   * call that is still pending has been cancelled, and the plug-in completes it before this returns.
    * Threads: exclusive, the last call. Ownership: `provider` ends here. Status: none. */
   void (*provider_close)(csdk_provider* provider);
 
-  /* Creates a sandbox and completes when it can run commands. Cancelled, it destroys what it had begun.
+  /* Creates a sandbox and completes when it can run commands. Cancelled or failing, it destroys what it had begun; what
+   * it could not destroy it reports with CSDK_ERROR_MAYBE_APPLIED.
    * Threads: any. Ownership: `args` is lent until the call completes. Pushes: emit_sandbox; progress.
    * Status: CSDK_OK; CSDK_RESOURCE_EXHAUSTED; CSDK_UNAUTHENTICATED; CSDK_UNIMPLEMENTED for an option it cannot meet. */
   csdk_status (*sandbox_create)(csdk_provider* provider, csdk_call call, const csdk_create_args* args);
 
   /* Looks a sandbox up without waking, extending or changing it. An empty token works wherever the vendor gives the
-   * token again. Threads: any. Ownership: `args` is lent until the call completes. Pushes: emit_sandbox. Status:
-   * CSDK_OK; CSDK_NOT_FOUND. */
+   * token again.
+   * Threads: any. Ownership: `args` is lent until the call completes. Pushes: emit_sandbox.
+   * Status: CSDK_OK; CSDK_NOT_FOUND. */
   csdk_status (*sandbox_inspect)(csdk_provider* provider, csdk_call call, const csdk_target_args* args);
 
   /* Makes a sandbox ready for commands again; may boot or resume it and may take minutes.
@@ -716,7 +734,7 @@ typedef struct csdk_process_args {
   uint32_t columns;    /* resize */
   uint32_t rows;       /* resize */
   uint32_t reserved;
-  int64_t offset; /* attach: output from this byte of the kept output on; -1: only what comes now */
+  int64_t offset; /* attach: skip so many bytes of the kept output, both streams counted; -1: only what comes now */
 } csdk_process_args;
 
 typedef struct csdk_process_ext {
@@ -770,8 +788,9 @@ typedef struct csdk_port_ext {
   uint32_t abi_minor;
 
   /* Connects to a TCP port inside the sandbox and carries bytes both ways until both directions ended.
-   * Threads: any. Ownership: `args` is lent until the call completes. Pushes: write (CSDK_STREAM_DATA); an empty chunk
-   * says that the connection stands. Status: CSDK_OK; CSDK_UNAVAILABLE when nothing listens. */
+   * Threads: any. Ownership: `args` is lent until the call completes. Pushes: write: an empty CSDK_STREAM_DATA chunk
+   * when the connection stands, then data, then an empty CSDK_STREAM_END chunk when the port sends no more.
+   * Status: CSDK_OK; CSDK_UNAVAILABLE when nothing listens. */
   csdk_status (*dial)(csdk_provider* provider, csdk_call call, const csdk_dial_args* args);
 } csdk_port_ext;
 
@@ -926,9 +945,11 @@ typedef struct csdk_timer_ext {
   uint32_t struct_size;
   uint32_t abi_minor;
 
-  /* Runs `fn(ctx)` once, `delay_ns` from now, unless the call completes first. Threads: any.
+  /* Runs `fn(ctx)` once, `delay_ns` from now, unless the call completes first. With `fn` NULL the timer is an event
+   * (CSDK_HTTP_TIMER) of csdk_http_ext.next instead. Threads: any.
    * Ownership: `ctx` is lent until fn ran, cancel returned or the call completed. `*out_timer` is never 0.
-   * Status: CSDK_OK; CSDK_CANCELLED when the call is over; CSDK_RESOURCE_EXHAUSTED. */
+   * Status: CSDK_OK; CSDK_CANCELLED when the call is over; CSDK_RESOURCE_EXHAUSTED; CSDK_INVALID_ARGUMENT for `fn` NULL
+   * where the host has no csdk.http/1. */
   csdk_status (*start)(const csdk_host* host, csdk_call call, int64_t delay_ns, csdk_notify_fn fn, void* ctx,
                        uint64_t* out_timer);
 
@@ -984,6 +1005,7 @@ typedef struct csdk_http_request {
 #define CSDK_HTTP_END 3u      /* the body is complete; WebSocket: code and reason of the close */
 #define CSDK_HTTP_FAILED 4u   /* error_class, message; MAYBE_APPLIED in flags */
 #define CSDK_HTTP_WRITABLE 5u /* a write that answered CSDK_PAUSE may go on */
+#define CSDK_HTTP_TIMER 6u    /* a timer of the call that has no function ran; request: its number */
 
 /* Flags of csdk_http_event. */
 #define CSDK_HTTP_TEXT 1u          /* WebSocket: a text message */
@@ -1014,10 +1036,11 @@ typedef struct csdk_http_ext {
    * egress list; CSDK_CANCELLED. */
   csdk_status (*start)(const csdk_host* host, csdk_call call, const csdk_http_request* request, uint64_t* out_request);
 
-  /* Waits for the next event of any request of the call. Threads: any, one waiter a call.
+  /* Waits for the next event of any request of the call, its timers, its cancellation or wake. The plug-in sets
+   * out->struct_size. Threads: any, one waiter a call.
    * Ownership: `*out` points into memory of the host, valid until the next next() or the end of the call.
-   * Status: CSDK_OK; CSDK_EOF when the call has no request left; CSDK_DEADLINE_EXCEEDED at `deadline_ns` (0: the
-   * call's); CSDK_CANCELLED. */
+   * Status: CSDK_OK; CSDK_AGAIN after wake; CSDK_EOF when the call has no request and no timer left;
+   * CSDK_DEADLINE_EXCEEDED at `deadline_ns` (0: the call's); CSDK_CANCELLED. */
   csdk_status (*next)(const csdk_host* host, csdk_call call, int64_t deadline_ns, csdk_http_event* out);
 
   /* Sends body bytes or a WebSocket message (flags CSDK_HTTP_TEXT, CSDK_HTTP_FINAL). Threads: any.
@@ -1031,6 +1054,11 @@ typedef struct csdk_http_ext {
   /* Ends a request at any point; a WebSocket is closed with `code` and `reason`. Threads: any.
    * Ownership: `reason` is lent for the duration of this function. Status: CSDK_OK; CSDK_NOT_FOUND. */
   csdk_status (*close)(const csdk_host* host, csdk_call call, uint64_t request, int32_t code, csdk_str reason);
+
+  /* Makes the waiting next(), or the coming one, answer CSDK_AGAIN: for an on_readable or on_resume function, so that
+   * one thread serves requests, stdin and output. Threads: any. Ownership: nothing is lent.
+   * Status: CSDK_OK; CSDK_CANCELLED when the call is over. */
+  csdk_status (*wake)(const csdk_host* host, csdk_call call);
 } csdk_http_ext;
 
 #ifdef __cplusplus
