@@ -1,0 +1,58 @@
+// The engine of the `local` provider: makes sandboxes on this machine and finds those that other processes made.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "result.hpp"
+#include "sandbox.hpp"
+#include "types.hpp"
+
+namespace computesdk::local {
+
+struct EngineOptions {
+  // Folder of living sandboxes. Empty: $XDG_RUNTIME_DIR/computesdk/local, else /tmp/computesdk-UID/local.
+  std::string registryDirectory;
+  bool useCgroups = true;  // false: behave as where no cgroup may be written
+};
+
+// What this machine gives, each line with its cause when it is missing. Taken by really doing it.
+struct ProbeReport {
+  bool available = false;
+  Error refusal;        // of a machine that cannot isolate: the cause and the remedy
+  std::string cgroups;  // "v1", "v2" or "none"
+  LimitStrength memory = LimitStrength::kNone, cpu = LimitStrength::kNone, processes = LimitStrength::kNone;
+};
+
+// One per host process is enough; several do not disturb each other. Thread-safe. Creating it does no I/O: the
+// launcher starts with the first sandbox.
+class Engine {
+ public:
+  explicit Engine(EngineOptions options = {});
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // kInvalidArgument (bad spec), kUnavailable (this machine cannot isolate), kUnimplemented (a mode that cannot be
+  // met, never dropped), kResourceExhausted, kInternal. After an error nothing is left behind.
+  Result<std::shared_ptr<Sandbox>> create(const CreateSpec& spec);
+  // By id, made by any process of this user. kNotFound if it ended or never was.
+  Result<std::shared_ptr<Sandbox>> get(std::string_view id);
+  // Every living sandbox of this user but those that die with their host. Removes what dead launchers left.
+  Result<std::vector<SandboxInfo>> list();
+  // OK also when it is already gone.
+  Status destroy(std::string_view id);
+
+  ProbeReport probe();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Checks a spec without doing anything: kInvalidArgument naming the field.
+Status validate(const CreateSpec& spec);
+
+}  // namespace computesdk::local
