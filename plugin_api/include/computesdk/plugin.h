@@ -191,8 +191,10 @@ typedef struct csdk_source {
    * Status: CSDK_OK with *out_size > 0; CSDK_AGAIN when nothing is there now; CSDK_EOF at the end; CSDK_CANCELLED. */
   csdk_status (*read)(const struct csdk_source* source, uint8_t* buffer, size_t capacity, size_t* out_size);
 
-  /* Asks that `fn(ctx)` be run once, when read would answer something other than CSDK_AGAIN; at once if that is so now.
-   * Threads: any. Ownership: `ctx` is lent until fn ran or the call completed; after completion fn does not run.
+  /* Asks that `fn(ctx)` be run once, when read would answer something other than CSDK_AGAIN (which the call's
+   * cancellation makes so); at once if that is so now. Replaces an earlier one; fn NULL removes it. After this function
+   * or the completion returned, an earlier fn is not running and will not.
+   * Threads: any. Ownership: `ctx` is lent until fn ran, was replaced or the call completed.
    * Status: CSDK_OK; CSDK_CANCELLED when the call is over. */
   csdk_status (*on_readable)(const struct csdk_source* source, csdk_notify_fn fn, void* ctx);
 } csdk_source;
@@ -412,8 +414,10 @@ typedef struct csdk_host {
    * Status: CSDK_OK; CSDK_CANCELLED when the call is over. */
   csdk_status (*on_cancel)(const struct csdk_host* host, csdk_call call, csdk_notify_fn fn, void* ctx);
 
-  /* Registers the one function that is run once when the host can take output again, after write answered CSDK_PAUSE.
-   * Threads: any. Ownership: `ctx` is lent until fn ran or the call completes.
+  /* Registers the one function that is run once when the host can take output again, after write answered CSDK_PAUSE;
+   * at once if it can. Replaces an earlier one; fn NULL removes it. After this function or the completion returned, an
+   * earlier fn is not running and will not.
+   * Threads: any. Ownership: `ctx` is lent until fn ran, was replaced or the call completed.
    * Status: CSDK_OK; CSDK_CANCELLED when the call is over. */
   csdk_status (*on_resume)(const struct csdk_host* host, csdk_call call, csdk_notify_fn fn, void* ctx);
 
@@ -599,8 +603,8 @@ typedef struct csdk_provider csdk_provider;
 
 /* Every operation has this shape: Threads: any. Ownership: `args` and all it points to is lent until the call
  * completes; `provider` outlives the call. Status: CSDK_PENDING when it goes on, CSDK_UNIMPLEMENTED when it is not
- * supported, else the outcome. A slot that is NULL or lies past struct_size is answered by the host with
- * CSDK_UNIMPLEMENTED. */
+ * supported, else the outcome. A slot that is NULL or lies past struct_size, here or in the table of an extension, is
+ * answered by the host with CSDK_UNIMPLEMENTED. */
 typedef struct csdk_plugin {
   uint32_t struct_size;
   uint32_t abi_minor;
