@@ -1,5 +1,7 @@
 #pragma once
 
+#include <computesdk/export.hpp>
+
 #include <chrono>
 #include <optional>
 #include <stdexcept>
@@ -17,21 +19,21 @@ enum class ErrorCode : int {
 };
 
 /// "E_AUTH_REJECTED". Never fails; thread-safe.
-std::string_view codeName(ErrorCode code) noexcept;
+COMPUTESDK_API std::string_view codeName(ErrorCode code) noexcept;
 /// "auth_rejected", as on the wire. Never fails; thread-safe.
-std::string_view wireName(ErrorCode code) noexcept;
+COMPUTESDK_API std::string_view wireName(ErrorCode code) noexcept;
 /// HTTP status that the gateway answers for this failure.
-int httpStatus(ErrorCode code) noexcept;
+COMPUTESDK_API int httpStatus(ErrorCode code) noexcept;
 /// Exit code of the CLI's verbs other than run, exec and shell (those exit with 125).
-int exitCode(ErrorCode code) noexcept;
+COMPUTESDK_API int exitCode(ErrorCode code) noexcept;
 /// The code named "E_…" or "e_…", or nothing.
-std::optional<ErrorCode> codeFromName(std::string_view name) noexcept;
+COMPUTESDK_API std::optional<ErrorCode> codeFromName(std::string_view name) noexcept;
 /// All codes, in the table's order.
-const std::vector<ErrorCode>& allErrorCodes();
+COMPUTESDK_API const std::vector<ErrorCode>& allErrorCodes();
 
 /// A failure in five parts: what failed, why, how to fix it, a stable code, and context. Holds no secret. A plain
 /// value.
-struct ErrorInfo {
+struct COMPUTESDK_API ErrorInfo {
   ErrorCode code = ErrorCode::internal;
   std::string what;      ///< verb and object: "cannot create a sandbox on e2b"
   std::string why;       ///< root cause, one sentence or several lines
@@ -52,10 +54,10 @@ struct ErrorInfo {
 };
 
 /// The terminal form: "error: …", "  fix:  …", "  code: …  provider …". `info` is not changed; ends without a newline.
-std::string formatError(const ErrorInfo& info);
+COMPUTESDK_API std::string formatError(const ErrorInfo& info);
 
 /// Root of everything that the library throws. Copyable; reading it is thread-safe.
-class Error : public std::runtime_error {
+class COMPUTESDK_API Error : public std::runtime_error {
  public:
   explicit Error(ErrorInfo info) : std::runtime_error(info.firstLine()), info_(std::move(info)) {}
 
@@ -73,36 +75,36 @@ class Error : public std::runtime_error {
 };
 
 // Leaf types, only where callers branch. throwError chooses among them by code.
-class AuthError : public Error {
+class COMPUTESDK_API AuthError : public Error {
  public:
   using Error::Error;
 };
-class NotFoundError : public Error {
+class COMPUTESDK_API NotFoundError : public Error {
  public:
   using Error::Error;
 };
-class UnsupportedError : public Error {
+class COMPUTESDK_API UnsupportedError : public Error {
  public:
   using Error::Error;
 };
-class TimeoutError : public Error {
+class COMPUTESDK_API TimeoutError : public Error {
  public:
   using Error::Error;
 };
-class RateLimitError : public Error {
+class COMPUTESDK_API RateLimitError : public Error {
  public:
   using Error::Error;
 };
-class ProviderError : public Error {
+class COMPUTESDK_API ProviderError : public Error {
  public:
   using Error::Error;
 };
-class PluginError : public Error {
+class COMPUTESDK_API PluginError : public Error {
  public:
   using Error::Error;
 };
 
 /// Throws the leaf type that belongs to info.code.
-[[noreturn]] void throwError(ErrorInfo info);
+[[noreturn]] COMPUTESDK_API void throwError(ErrorInfo info);
 
 }  // namespace computesdk

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <computesdk/export.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -7,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 // Values that cross the whole product, from a provider to the application. Plain data: copy them freely.
@@ -15,12 +18,20 @@ namespace computesdk {
 using StringMap = std::map<std::string, std::string>;
 using SystemTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
 
+/// A JSON text.
+struct Json {
+  std::string text;
+};
+/// One value of a provider's configuration or of a vendor option.
+using OptionValue = std::variant<bool, std::int64_t, double, std::string, Json>;
+using OptionMap = std::map<std::string, OptionValue>;
+
 enum class SandboxStatus { unknown, starting, running, paused, stopped, error };
 enum class NetworkMode { providerDefault, none, full };
 
 /// "running", "none", …
-std::string_view toString(SandboxStatus status) noexcept;
-std::string_view toString(NetworkMode mode) noexcept;
+COMPUTESDK_API std::string_view toString(SandboxStatus status) noexcept;
+COMPUTESDK_API std::string_view toString(NetworkMode mode) noexcept;
 
 /// What is known of a sandbox. Sizes in bytes; 0 or nothing where the provider does not say.
 struct SandboxInfo {
@@ -48,7 +59,7 @@ struct SandboxInfo {
 };
 
 /// How a command ended.
-struct ExitStatus {
+struct COMPUTESDK_API ExitStatus {
   enum class Kind { code, signal, timeout, unknown };
   Kind kind = Kind::unknown;
   int value = 0;           ///< exit code or signal number
@@ -63,7 +74,7 @@ struct ExitStatus {
 enum class OutputStream { standardOutput, standardError, data };
 
 enum class EntryType { other, file, directory, symlink };
-std::string_view toString(EntryType type) noexcept;
+COMPUTESDK_API std::string_view toString(EntryType type) noexcept;
 
 /// A directory entry. `size` is -1 where not known.
 struct FileEntry {

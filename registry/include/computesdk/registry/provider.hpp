@@ -13,13 +13,12 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 // A loaded provider, called through C++ types. Nothing above this header sees the C ABI.
 namespace computesdk::registry {
 
-class Manifest;
+struct Manifest;
 
 /// A sandbox at a provider. `token` is secret.
 struct Target {
@@ -45,13 +44,6 @@ struct CallContext {
   /// A sandbox that a create has begun and not finished; for a record that survives a crash.
   std::function<void(const SandboxRecord&)> onSandboxBegun;
 };
-
-/// One value of a vendor option. Json is a JSON text.
-struct Json {
-  std::string text;
-};
-using OptionValue = std::variant<bool, std::int64_t, double, std::string, Json>;
-using OptionMap = std::map<std::string, OptionValue>;
 
 struct CreateRequest {
   std::string name, templateId, image, snapshotId, runtime, workingDirectory;
