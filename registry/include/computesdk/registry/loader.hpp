@@ -35,7 +35,7 @@ struct HostHooks {
   std::function<void(const LogRecord&)> log;  ///< any thread; must not block
   std::function<std::int64_t()> wallMs;       ///< test seam of now_wall_ms; empty: the real clock
   std::filesystem::path pluginHost;           ///< computesdk-plugin-host; empty: findPluginHost()
-  std::filesystem::path crashFolder;          ///< working directory of isolated plug-ins; empty: "/"
+
 };
 
 /// A library whose table was read and made whole. One for each file in a process; never unloaded, so never destroyed.
