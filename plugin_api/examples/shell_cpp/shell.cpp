@@ -10,9 +10,12 @@ using namespace computesdk::plugin;
 
 class Shell {
  public:
+  static constexpr std::uint32_t kCreateFlags = CSDK_CREATE_ISOLATION_NONE;  // the one demand that it can meet
+
   explicit Shell(const Options& config) : root_(config.require("root")) {}
 
-  void create(Call& call, const csdk_create_args&) {
+  void create(Call& call, const csdk_create_args& args) {
+    if (args.env.count > 0) throw Error(CSDK_UNIMPLEMENTED, "a sandbox keeps no environment here; give it to exec");
     std::string path = root_ / "sh-XXXXXX";
     if (!::mkdtemp(path.data()))
       throw systemError("cannot make a folder below the root").fix("mkdir -p '" + root_.string() + "'");
