@@ -25,8 +25,10 @@ class Shell {
   void inspect(Call& call, const csdk_target_args& args) { call.emitSandbox(folder(args.target).filename().string()); }
 
   void list(Call& call, const csdk_list_args&) {
-    for (const auto& entry : std::filesystem::directory_iterator(root_))
-      call.emitSandbox(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(root_)) {
+      const std::string id = entry.path().filename();
+      if (isId(id)) call.emitSandbox(id);
+    }
   }
 
   void destroy(Call&, const csdk_target_args& args) {
