@@ -370,6 +370,15 @@ TEST_F(ExampleShell, TimeoutKills) {
   EXPECT_EQ(host_.last().exit->kind, CSDK_EXIT_TIMEOUT);
 }
 
+TEST_F(ExampleShell, EndlessOutputHidesNeitherTheClockNorTheEnd) {
+  csdk_exec_args args = shell("yes");
+  args.timeout_ms = 50;
+  EXPECT_EQ(exec(args), CSDK_OK);
+  EXPECT_EQ(host_.last().exit->kind, CSDK_EXIT_TIMEOUT);
+  EXPECT_EQ(exec("yes & echo begun >&2; exit 5"), CSDK_OK);  // the pipe closes behind it and ends it
+  EXPECT_EQ(host_.last().exit->value, 5);
+}
+
 TEST_F(ExampleShell, DeadlineKillsAndFails) {
   const csdk_exec_args args = shell("sleep 3600");
   const csdk_call call = host_.begin(monotonicNs() + 50'000'000);

@@ -199,8 +199,10 @@ class Runner {
     std::optional<Waiting> waiting;
     while (!step(waiting)) {
     }
-    drain(process_.out, CSDK_STREAM_STDOUT);
-    drain(process_.err, CSDK_STREAM_STDERR);
+    for (int reads = 0; reads < kLastReads && forward(process_.out, CSDK_STREAM_STDOUT); ++reads) {
+    }
+    for (int reads = 0; reads < kLastReads && forward(process_.err, CSDK_STREAM_STDERR); ++reads) {
+    }
     const int status = process_.reap();
     if (timedOut_) return call_.exit(CSDK_EXIT_TIMEOUT, 0);
     return WIFSIGNALED(status) ? call_.exitSignal(WTERMSIG(status)) : call_.exitCode(WEXITSTATUS(status));
@@ -229,8 +231,8 @@ class Runner {
       ::eventfd_read(wake_.get(), &count);
       waiting.reset();
     }
-    if (fds[2].revents) drain(process_.out, CSDK_STREAM_STDOUT);
-    if (fds[3].revents) drain(process_.err, CSDK_STREAM_STDERR);
+    if (fds[2].revents) forward(process_.out, CSDK_STREAM_STDOUT);
+    if (fds[3].revents) forward(process_.err, CSDK_STREAM_STDERR);
     if (fds[4].revents) feed();
     return fds[1].revents != 0;
   }
@@ -254,19 +256,15 @@ class Runner {
     }
   }
 
-  void drain(Descriptor& from, std::uint32_t stream) {
+  /// Pushes what one read gives; true when there was something. Never more at once: an endless writer must not keep the
+  /// loop from looking at the clock.
+  bool forward(Descriptor& from, std::uint32_t stream) {
     char buffer[65536];
-    while (from.get() >= 0) {
-      const ssize_t size = ::read(from.get(), buffer, sizeof buffer);
-      if (size > 0) {
-        call_.write(stream, bytes(std::string_view(buffer, static_cast<std::size_t>(size))));
-        if (static_cast<std::size_t>(size) < sizeof buffer) return;
-      } else if (size == 0) {
-        from.reset();
-      } else if (errno != EINTR) {
-        return;
-      }
-    }
+    if (from.get() < 0) return false;
+    const ssize_t size = ::read(from.get(), buffer, sizeof buffer);
+    if (size > 0) call_.write(stream, bytes(std::string_view(buffer, static_cast<std::size_t>(size))));
+    if (size == 0) from.reset();
+    return size > 0;
   }
 
   void checkTime() {
@@ -288,6 +286,9 @@ class Runner {
     if (until == INT64_MAX) return -1;
     return static_cast<int>(std::clamp<std::int64_t>((until - call_.nowNs() + 999'999) / 1'000'000, 0, 3'600'000));
   }
+
+  // A pipe holds 64 KiB; what comes after that many reads is of descendants that outlive the program.
+  static constexpr int kLastReads = 4;
 
   Call call_;
   Input input_;
