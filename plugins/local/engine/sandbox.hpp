@@ -39,6 +39,8 @@ class Process {
   bool ended() const;
   // Bytes taken from `bytes`, 0 when the pipe is full. FailedPrecondition when it was started without input.
   Result<std::size_t> writeInput(std::span<const std::byte> bytes);
+  // Waits until writeInput takes bytes again. kCancelled, or as writeInput.
+  Status waitForInput(Canceller* cancel = nullptr);
   Status closeInput();
   Status resize(PtySize size);
   // To its process group; SIGKILL goes to every descendant, also to those that left the group.
@@ -90,6 +92,8 @@ class Sandbox {
   Result<std::vector<DirectoryEntry>> list(std::string_view path, std::size_t most = 100000);
   Status makeDirectory(std::string_view path, bool parents = true);
   Status remove(std::string_view path, bool recursive = true);
+  // Replaces a file of that name; never crosses the sandbox's root.
+  Status rename(std::string_view from, std::string_view to);
 
   // Ports. dial: a connected stream to 127.0.0.1 or ::1 inside. url: "http://127.0.0.1:N", whose forwarder lives in
   // the launcher and so outlives this process.
