@@ -71,7 +71,8 @@ struct COMPUTESDK_API ExitStatus {
   [[nodiscard]] int exitCode() const noexcept;
 };
 
-enum class OutputStream { standardOutput, standardError, data };
+/// `end` comes from a dialled port only, with no bytes: the port sends no more, the other direction may go on.
+enum class OutputStream { standardOutput, standardError, data, end };
 
 enum class EntryType { other, file, directory, symlink };
 COMPUTESDK_API std::string_view toString(EntryType type) noexcept;

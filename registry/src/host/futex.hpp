@@ -1,0 +1,26 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace computesdk::registry::host {
+
+/// CLOCK_MONOTONIC in nanoseconds, the clock of every deadline here.
+std::int64_t monotonicNs() noexcept;
+
+/// A counter that threads can wait on until it changes. std::atomic::wait has no time limit, and a condition variable
+/// costs the waker a mutex.
+class EventCount {
+ public:
+  [[nodiscard]] std::uint32_t current() const noexcept { return count_.load(std::memory_order_seq_cst); }
+  /// Wakes all waiters. Free of system calls when there are none.
+  void notify() noexcept;
+  /// Returns once the counter differs from `seen`, or at `deadlineNs` (0: none), or now and then for no reason.
+  void wait(std::uint32_t seen, std::int64_t deadlineNs) noexcept;
+
+ private:
+  std::atomic<std::uint32_t> count_{0};
+  std::atomic<std::uint32_t> waiters_{0};
+};
+
+}  // namespace computesdk::registry::host
