@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <dlfcn.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -249,15 +251,12 @@ class ExampleShell : public ExampleTest {
   }
   /// Waits until a process that printed its number is no more.
   static bool goneSoon(const std::string& number) {
-    const pid_t pid = static_cast<pid_t>(std::stol(number));
-    for (int i = 0; i < 1000; ++i) {
-      if (::kill(pid, 0) != 0 && errno == ESRCH) return true;
-      std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-      std::string all((std::istreambuf_iterator<char>(stat)), {});
-      if (all.find(") Z ") != std::string::npos) return true;  // left to whoever adopts it
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
+    const int fd = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(std::stol(number)), 0));
+    if (fd < 0) return errno == ESRCH;
+    pollfd end{fd, POLLIN, 0};  // readable once it has ended, also before whoever adopted it has reaped it
+    const bool gone = ::poll(&end, 1, 10'000) == 1;
+    ::close(fd);
+    return gone;
   }
 
   std::filesystem::path root_;
