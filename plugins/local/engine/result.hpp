@@ -27,10 +27,10 @@ enum class ErrorClass : std::uint8_t {
 // One failure as a person reads it. Holds no secret: no environment value, no file content, no token.
 struct Error {
   ErrorClass kind = ErrorClass::kInternal;
-  std::string message;  // what happened
-  std::string why;      // the cause, as far as it is known; may be empty
-  std::string fix;      // what the reader can do; may be empty
-  int systemError = 0;  // errno of the system call behind it, 0 if there was none
+  std::string message{};  // what happened
+  std::string why{};      // the cause, as far as it is known; may be empty
+  std::string fix{};      // what the reader can do; may be empty
+  int systemError = 0;    // errno of the system call behind it, 0 if there was none
 };
 
 // A failed system call as an Error: "WHAT: <strerror>", classified by its errno.

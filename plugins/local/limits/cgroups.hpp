@@ -11,10 +11,14 @@
 // the user's systemd is asked for. A v1 tree is never open to an ordinary user.
 #pragma once
 
+#include <sys/types.h>
+
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +30,10 @@ namespace computesdk::local::limits {
 
 struct DelegationRequest {
   pid_t launcher = 0;  // its host pid; moved into the delegation on v2, used in the name
-  uid_t uid = 0;       // who will own the sandboxes' folders
+  pid_t host = 0;      // this process; moved to a leaf of its own if it is alone in a delegated v2 group. 0: never
+  std::uint64_t launcherStart = 0;  // startTicksOf(launcher)
+  std::uint64_t pidNamespace = 0;   // pidNamespace()
+  uid_t uid = 0;                    // who will own the sandboxes' folders
   gid_t gid = 0;
   // Asks the user's systemd for a scope holding `launcher` and gives its v2 path below the mount, e.g.
   // "/user.slice/…/computesdk-123.scope". Null: that road is not tried.
@@ -62,10 +69,13 @@ class Delegation {
 // Makes the folders. Never fails: what cannot be had is absent and named in why(). Nothing half-made stays behind.
 Delegation delegate(FileTree& tree, const Layout& layout, const DelegationRequest& request);
 
+using KillProcess = void (*)(pid_t);
+
 // One sandbox's groups, seen from outside: for what the host does itself, and for reading.
 class Group {
  public:
-  Group(FileTree& tree, const Delegation& delegation, std::string_view id);
+  // `kill` ends one process; null: SIGKILL.
+  Group(FileTree& tree, const Delegation& delegation, std::string_view id, KillProcess kill = nullptr);
   // Makes the folders and writes the limits. On failure nothing stays.
   Status create(const GroupLimits& limits);
   // Moves a process in (v1: into each hierarchy).
@@ -87,25 +97,37 @@ class Group {
   Usage usage();
 
  private:
-  std::vector<std::string> folders() const;  // distinct
-  bool empty();
+  bool set(Controller controller, const char* file, std::string_view text);
   FileTree& tree_;
   GroupKind kind_;
+  KillProcess kill_;
   std::array<std::string, kControllers> folders_;
 };
 
-// Whether a launcher still lives: pid and start time (clock ticks since boot, /proc/PID/stat field 22).
-using IsAlive = std::function<bool(pid_t pid, std::uint64_t startTicks)>;
-bool processIsAlive(pid_t pid, std::uint64_t startTicks);
+// How a launcher's folders are called, so that a later start can tell those of the dead.
+struct DelegationName {
+  uid_t uid = 0;
+  std::uint64_t pidNamespace = 0;  // a pid says nothing in another one
+  pid_t pid = 0;
+  std::uint64_t startTicks = 0;  // since boot: a pid that was used again is not the same launcher
+  std::string text() const;      // "computesdk-UID-NAMESPACE-PID-START"
+  static std::optional<DelegationName> parse(std::string_view text);
+};
 
-// Removes what launchers that are dead left in any hierarchy: processes killed, folders removed. Only folders of
-// our own naming that belong to `uid` are touched. Gives the number of launchers' folders removed.
-std::size_t sweepStale(FileTree& tree, const Layout& layout, uid_t uid, const IsAlive& isAlive);
-
-// "computesdk-UID-PID-STARTTICKS" and back.
-std::string delegationName(uid_t uid, pid_t pid, std::uint64_t startTicks);
-bool parseDelegationName(std::string_view name, uid_t& uid, pid_t& pid, std::uint64_t& startTicks);
 // Field 22 of /proc/PID/stat; 0 when the process is gone.
 std::uint64_t startTicksOf(pid_t pid);
+// The inode of this process's pid namespace; 0 without /proc.
+std::uint64_t pidNamespace();
+
+using IsAlive = std::function<bool(const DelegationName&)>;
+bool launcherIsAlive(const DelegationName& name);
+
+// Removes what dead launchers of `uid` left below this process's own groups: processes killed, folders removed.
+// Folders of another naming, owner or pid namespace are not touched. Gives the number of launchers' folders removed.
+std::size_t sweepStale(FileTree& tree, const Layout& layout, uid_t uid, const IsAlive& isAlive = launcherIsAlive,
+                       KillProcess kill = nullptr);
+
+// Processes in one group's folder, itself excluded.
+std::vector<pid_t> processesOf(FileTree& tree, const std::string& folder);
 
 }  // namespace computesdk::local::limits

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ class FileTree {
   // Hands a folder or a file to another owner.
   virtual Status setOwner(const std::string& path, uid_t uid, gid_t gid) = 0;
   virtual Result<uid_t> owner(const std::string& path) = 0;
+  // Returns when the group at `path` may have lost its last process, or after `most`: by cgroup.events where the
+  // kernel has it, else after some milliseconds. May return early.
+  virtual void waitForExit(const std::string& path, std::chrono::milliseconds most) = 0;
   // The folder, open for reading (usable as the dirfd of mkdirat and openat).
   virtual Result<UniqueFd> openFolder(const std::string& path) = 0;
 };

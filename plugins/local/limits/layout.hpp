@@ -14,8 +14,8 @@ struct Layout {
   // The folder of this process's own group, one a controller; empty where the controller is not to be had. On v2
   // all are the same folder.
   std::array<std::string, kControllers> own;
-  std::string unified;  // the v2 folder also where v1 holds the controllers ("hybrid"); empty: not mounted
-  std::string why;      // of kNone: what is missing
+  std::string unifiedMount;  // where v2 is mounted with its whole tree in sight; "" if it is not
+  std::string why;           // of kNone: what is missing
 
   const std::string& of(Controller controller) const { return own[static_cast<std::size_t>(controller)]; }
   bool has(Controller controller) const { return !of(controller).empty(); }
