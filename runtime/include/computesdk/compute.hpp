@@ -28,6 +28,12 @@ struct LogMessage {
   std::string message;   ///< holds no secret
 };
 
+/// A variable that a program read from a file such as ./.env.
+struct FileVariable {
+  std::string value;
+  std::string origin;  ///< "./.env line 3", for messages
+};
+
 /// How Compute works. Everything may be left out: then the provider is found from the environment.
 struct ComputeConfig {
   std::string provider = {};                ///< the one to use
@@ -48,8 +54,11 @@ struct ComputeConfig {
   std::vector<std::string> denyProviders = {};
   std::map<std::string, int> providerPriorities = {};  ///< over the manifests'
   std::function<void(const LogMessage&)> log = {};     ///< from any thread; must not block
-  /// Value of an environment variable, instead of the process's environment (the CLI adds ./.env here).
+  /// Value of an environment variable, instead of the process's environment.
   std::function<std::optional<std::string>(std::string_view name)> environment = {};
+  /// Counts for variables that a provider marks secret and the environment lacks; never for COMPUTESDK_* names.
+  std::map<std::string, FileVariable> fileVariables = {};
+  std::string defaultProvider = {};  ///< of a configuration file: counts after COMPUTESDK_PROVIDER, before detection
 };
 
 /// The entry: sandboxes on the provider that is configured, or found from the environment on first use.

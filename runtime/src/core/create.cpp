@@ -10,34 +10,6 @@
 namespace computesdk::detail {
 namespace {
 
-registry::CreateRequest requestFrom(const CreateOptions& options, const StringMap& extra) {
-  registry::CreateRequest request;
-  request.name = options.name;
-  request.templateId = options.templateId;
-  request.image = options.image;
-  request.snapshotId = options.snapshotId;
-  request.runtime = options.runtime;
-  request.workingDirectory = options.directory;
-  request.env = options.envs;
-  request.metadata = options.metadata;
-  for (const auto& [key, value] : extra) request.metadata.insert_or_assign(key, value);
-  request.ports = options.ports;
-  if (options.timeout) {
-    request.timeout = options.timeout->count() == 0 ? std::chrono::milliseconds(-1) : *options.timeout;
-  }
-  request.cpuMilli = options.cpuMilli;
-  request.memoryBytes = options.memoryBytes;
-  request.diskBytes = options.diskBytes;
-  request.processLimit = options.processLimit;
-  request.network = options.network;
-  request.requireHardLimits = options.requireHardLimits;
-  request.isolationNone = options.isolationNone;
-  request.dieWithHost = options.dieWithHost;
-  request.idempotencyKey = newUuid();
-  request.options = options.options;
-  return request;
-}
-
 /// The newest sandbox that a create said to have begun.
 class Begun {
  public:
@@ -77,6 +49,34 @@ void saveOrWarn(Setup& setup, const RememberedSandbox& sandbox) {
 }
 
 }  // namespace
+
+registry::CreateRequest requestFrom(const CreateOptions& options, const StringMap& extra) {
+  registry::CreateRequest request;
+  request.name = options.name;
+  request.templateId = options.templateId;
+  request.image = options.image;
+  request.snapshotId = options.snapshotId;
+  request.runtime = options.runtime;
+  request.workingDirectory = options.directory;
+  request.env = options.envs;
+  request.metadata = options.metadata;
+  for (const auto& [key, value] : extra) request.metadata.insert_or_assign(key, value);
+  request.ports = options.ports;
+  if (options.timeout) {
+    request.timeout = options.timeout->count() == 0 ? std::chrono::milliseconds(-1) : *options.timeout;
+  }
+  request.cpuMilli = options.cpuMilli;
+  request.memoryBytes = options.memoryBytes;
+  request.diskBytes = options.diskBytes;
+  request.processLimit = options.processLimit;
+  request.network = options.network;
+  request.requireHardLimits = options.requireHardLimits;
+  request.isolationNone = options.isolationNone;
+  request.dieWithHost = options.dieWithHost;
+  request.idempotencyKey = newUuid();
+  request.options = options.options;
+  return request;
+}
 
 Result<void> checkCreateOptions(const CreateOptions& options) {
   constexpr std::string_view kWhat = "cannot create a sandbox";

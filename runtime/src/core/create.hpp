@@ -19,6 +19,8 @@ struct Made {
 
 /// Errors: E_INVALID_ARGUMENT for what no provider could mean anything by.
 Result<void> checkCreateOptions(const CreateOptions& options);
+/// What the provider is asked for.
+registry::CreateRequest requestFrom(const CreateOptions& options, const StringMap& extraMetadata);
 /// Makes a sandbox on this provider; what was begun and not finished is destroyed, or kept for reap. `extra` is added to
 /// the metadata.
 Result<Made> createOn(Setup& setup, const std::shared_ptr<registry::Provider>& provider, const CreateOptions& options,

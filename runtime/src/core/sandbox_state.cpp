@@ -157,17 +157,45 @@ Result<void> SandboxState::wake(std::uint64_t seen, const std::stop_token& stop)
 }
 
 Result<void> SandboxState::attach(const std::stop_token& stop) {
-  const std::uint64_t number = callNumber_.load(std::memory_order_relaxed) + 1;
-  auto attached = call(
-      stop, deadlineIn(kBootTime),
-      [&](const registry::Target& target, const registry::CallContext& context) {
-        return provider_->attach(target, context);
-      },
-      false);
-  if (!attached) return std::move(attached).error();
-  update(*attached, number);
+  if (auto attached = changeLife(&registry::Provider::attach, stop); !attached) return attached;
   attachCount_.fetch_add(1, std::memory_order_acq_rel);
   return {};
+}
+
+Result<void> SandboxState::changeLife(LifeCall operation, const std::stop_token& stop) {
+  auto changed = call(
+      stop, deadlineIn(kBootTime),
+      [&](const registry::Target& target, const registry::CallContext& context) {
+        return ((*provider_).*operation)(target, context);
+      },
+      false);
+  if (!changed) return std::move(changed).error();
+  return {};
+}
+
+Result<SandboxInfo> SandboxState::refresh(const std::stop_token& stop) {
+  if (!features().inspect) return info();
+  auto record = call(
+      stop, deadlineIn(kControlTime),
+      [&](const registry::Target& target, const registry::CallContext& context) {
+        return provider_->inspect(target, context);
+      },
+      false);
+  if (!record) return std::move(record).error();
+  return info();
+}
+
+Result<SandboxInfo> SandboxState::extend(std::chrono::milliseconds duration, const std::stop_token& stop) {
+  if (duration.count() <= 0) {
+    return invalidArgument("cannot extend the sandbox's life", "the duration is not positive");
+  }
+  if (!features().extend) return extendUnsupported(provider_->name());
+  auto record =
+      call(stop, deadlineIn(kControlTime), [&](const registry::Target& target, const registry::CallContext& context) {
+        return provider_->extend(target, duration, context);
+      });
+  if (!record) return std::move(record).error();
+  return info();
 }
 
 Result<ExitStatus> SandboxState::exec(const registry::ExecRequest& request, const registry::OutputFunction& output,

@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace computesdk::detail {
 
@@ -85,9 +86,14 @@ class SandboxState : public std::enable_shared_from_this<SandboxState> {
   };
   Result<ToolResult> tool(std::span<const std::string> argv, const std::stop_token& stop);
 
-  /// Takes over what the provider said: newer token, newer facts.
-  void update(const registry::SandboxRecord& record, std::uint64_t callNumber);
   Result<void> attach(const std::stop_token& stop);
+  /// Asks the provider for the facts.
+  Result<SandboxInfo> refresh(const std::stop_token& stop);
+  Result<SandboxInfo> extend(std::chrono::milliseconds duration, const std::stop_token& stop);
+  /// pause or resume.
+  using LifeCall = Result<registry::SandboxRecord> (registry::Provider::*)(const registry::Target&,
+                                                                           const registry::CallContext&);
+  Result<void> changeLife(LifeCall operation, const std::stop_token& stop);
   Result<void> destroy(const std::stop_token& stop, std::chrono::milliseconds patience = kControlTime);
   [[nodiscard]] bool destroyed() const noexcept { return destroyed_.load(std::memory_order_acquire); }
   /// A destructor's way: bounded, silent, and the failure is kept for reap.
@@ -107,12 +113,18 @@ class SandboxState : public std::enable_shared_from_this<SandboxState> {
     context.onToken = [this, number](std::string_view token) { takeToken(token, number); };
     const std::shared_ptr<const registry::Target> target = this->target();
     auto result = operation(*target, context);
-    if (!result) complete(result.error(), request);
+    if (!result) {
+      complete(result.error(), request);
+    } else if constexpr (std::is_same_v<decltype(result), Result<registry::SandboxRecord>>) {
+      update(*result, number);
+    }
     if (tokenChanged_.load(std::memory_order_acquire)) saveToken();
     return result;
   }
   [[nodiscard]] std::shared_ptr<const registry::Target> target() const;
   void takeToken(std::string_view token, std::uint64_t callNumber);
+  /// Takes over what the provider said: newer token, newer facts.
+  void update(const registry::SandboxRecord& record, std::uint64_t callNumber);
   void saveToken() noexcept;
   void complete(ErrorInfo& error, std::string_view request) const;
   Result<void> wake(std::uint64_t seen, const std::stop_token& stop);

@@ -24,6 +24,10 @@ registry::RegistryOptions Setup::registryOptions() const {
       return value;
     };
   }
+  for (const auto& [name, variable] : config_.fileVariables) {
+    options.fileVariables[name] = {variable.value, variable.origin};
+  }
+  options.configuredProvider = config_.defaultProvider;
   options.extraPaths = config_.providerPaths;
   options.allow = config_.allowProviders;
   options.deny = config_.denyProviders;
@@ -136,6 +140,12 @@ Result<std::vector<std::string>> Setup::createOrder(std::string_view explicitNam
   }
   if (!config_.fallbackOnError) names->resize(1);
   return names;
+}
+
+Result<std::shared_ptr<registry::Provider>> Setup::preferredProvider(std::string_view explicitName) {
+  auto names = configured(explicitName);
+  if (!names) return std::move(names).error();
+  return provider(names->front());
 }
 
 Result<std::vector<std::string>> Setup::lookupOrder(std::string_view explicitName) {

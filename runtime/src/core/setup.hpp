@@ -33,6 +33,8 @@ class Setup {
 
   /// Providers that a create tries, in order; all but the first only with fallbackOnError.
   Result<std::vector<std::string>> createOrder(std::string_view explicitName);
+  /// The first of them, without taking a turn.
+  Result<std::shared_ptr<registry::Provider>> preferredProvider(std::string_view explicitName);
   /// Providers that lookups and list ask, in order: those that are configured; with detection, those that need no
   /// configuration first, since they know their own without a network.
   Result<std::vector<std::string>> lookupOrder(std::string_view explicitName);

@@ -83,7 +83,7 @@ Result<void> Setup::checkProvider(registry::Registry& registry, const std::strin
     return error;
   }
   auto isSet = [&](const std::string& variableName) {
-    if (variable(variableName).value_or("") != "") return true;
+    if (variable(variableName).value_or("") != "" || config_.fileVariables.contains(variableName)) return true;
     return std::ranges::any_of(manifest->config, [&](const registry::ConfigEntry& entry) {
       return std::ranges::find(entry.env, variableName) != entry.env.end() && given(options, entry);
     });
