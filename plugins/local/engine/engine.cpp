@@ -1,0 +1,388 @@
+#include "engine.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+
+#include "channel.hpp"
+#include "diagnosis.hpp"
+#include "launcher_client.hpp"
+#include "meta.hpp"
+#include "registry_folder.hpp"
+#include "sandbox_state.hpp"
+
+namespace computesdk::local {
+namespace {
+
+using protocol::FrameType;
+
+constexpr int kReadyMs = 60000;
+
+std::int64_t wallMs() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+bool randomBytes(void* to, std::size_t size) { return getrandom(to, size, 0) == static_cast<ssize_t>(size); }
+
+// 80 random bits: nobody can guess an id, and no two meet.
+bool newId(std::string& id) {
+  constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz234567";
+  std::uint8_t bytes[16];
+  if (!randomBytes(bytes, sizeof bytes)) return false;
+  id = "local-";
+  for (const std::uint8_t byte : bytes) id += kLetters[byte & 31];
+  return true;
+}
+
+Error notFound(std::string_view id) {
+  Error error;
+  error.kind = ErrorClass::kNotFound;
+  error.message = "There is no local sandbox " + std::string(id.substr(0, 80));
+  error.why = "It has ended, or it was made by another user or with another XDG_RUNTIME_DIR.";
+  error.fix = "`computesdk ls --provider local` shows those that live.";
+  return error;
+}
+
+std::uint64_t inodesFor(std::uint64_t disk) { return std::clamp<std::uint64_t>(disk / 4096, 1024, 1 << 20); }
+
+}  // namespace
+
+struct Engine::Impl {
+  explicit Impl(EngineOptions given) : options(std::move(given)) {}
+
+  Result<int> registryFd() {
+    const std::lock_guard lock(mutex);
+    if (!registry) {
+      auto folder = openRegistry(options.registryDirectory);
+      if (!folder.ok()) return folder.error();
+      registry = std::move(*folder);
+    }
+    return registry.get();
+  }
+
+  Result<std::shared_ptr<Launcher>> launcherFor(const LauncherKey& key, const Launcher* replacing) {
+    auto folder = registryFd();
+    if (!folder.ok()) return folder.error();
+    const std::lock_guard lock(mutex);
+    std::erase_if(launchers, [&](const auto& launcher) { return launcher.get() == replacing || launcher->gone(); });
+    for (const auto& launcher : launchers) {
+      if (launcher->key() == key) return launcher;
+    }
+    auto started = Launcher::start(key, *folder, options.useCgroups);
+    if (started.ok()) launchers.push_back(*started);
+    return started;
+  }
+
+  EngineOptions options;
+  std::mutex mutex;
+  UniqueFd registry;
+  std::vector<std::shared_ptr<Launcher>> launchers;
+  std::unordered_map<std::string, std::weak_ptr<SandboxState>> own;  // also those that are not in the registry
+};
+
+namespace {
+
+struct Making {
+  const CreateSpec& spec;
+  Launcher& launcher;
+  SandboxState& state;
+};
+
+std::vector<char> createBody(const Making& making, const Meta& meta) {
+  protocol::CreateBody body{};
+  const Limits& limits = meta.limits;
+  body.flags = making.spec.dieWithHost ? protocol::kCreateDieWithHost : protocol::kCreateRegistered;
+  if (meta.cgroups != protocol::CgroupKind::kNone) body.flags |= protocol::kCreateHardMemory;
+  if (limits.milliCpus != 0 && !meta.cpuHard) body.flags |= protocol::kCreatePinCpus;
+  body.milliCpus = limits.milliCpus;
+  body.memoryBytes = limits.memoryBytes;
+  body.diskBytes = limits.diskBytes;
+  body.inodes = inodesFor(limits.diskBytes);
+  body.processes = limits.processes;
+  body.openFiles = limits.openFiles;
+  body.ttlMs = static_cast<std::uint64_t>(making.spec.ttl.count());
+  std::copy(meta.token.begin(), meta.token.end(), body.token);
+  const std::string prefix = metaPrefix(meta);
+  std::vector<char> bytes(sizeof body + meta.id.size() + meta.workdir.size() + prefix.size() + 64);
+  protocol::Writer writer(bytes.data(), bytes.size());
+  writer.pod(body);
+  writer.text(meta.id.data(), meta.id.size());
+  writer.text(meta.workdir.data(), meta.workdir.size());
+  writer.text(prefix.data(), prefix.size());
+  bytes.resize(writer.size());
+  return bytes;
+}
+
+Status requireHard(const Meta& meta) {
+  if (!meta.limits.requireHard) return okStatus();
+  for (const LimitReport& report : limitReports(meta)) {
+    if (report.strength == LimitStrength::kHard || report.value == 0) continue;
+    Error error;
+    error.kind = ErrorClass::kUnimplemented;
+    error.message = "The " + report.name + " limit can only be met softly here (" + report.how + ")";
+    error.why = "A hard one needs a control group, and none may be written.";
+    error.fix = "Run as root, or where a cgroup is delegated; or allow soft limits.";
+    return error;
+  }
+  return okStatus();
+}
+
+Result<Meta> newMeta(const CreateSpec& spec, const Launcher& launcher) {
+  Meta meta;
+  if (!newId(meta.id) || !randomBytes(meta.token.data(), meta.token.size())) return systemError(errno, "getrandom");
+  meta.name = spec.name;
+  meta.uid = launcher.uid();
+  meta.createdMs = wallMs();
+  meta.expiresMs = spec.ttl.count() == 0 ? 0 : meta.createdMs + spec.ttl.count();
+  meta.network = spec.network;
+  meta.isolation = spec.isolation;
+  meta.workdir = spec.workdir.empty() ? "/home/sandbox" : spec.workdir;
+  meta.limits = spec.limits;
+  // The disk is memory, and its bytes are counted as memory.
+  meta.limits.diskBytes = std::min(spec.limits.diskBytes, spec.limits.memoryBytes);
+  meta.cgroups = launcher.cgroups();
+  meta.cpuHard = launcher.cpuCgroup() && spec.limits.milliCpus != 0;
+  meta.envs = spec.envs;
+  meta.metadata = spec.metadata;
+  return meta;
+}
+
+Error startFailure(Launcher& launcher) {
+  const protocol::StartedBody started = launcher.reasonOfDeath();
+  if (started.step != protocol::Step::kNone) return explain(started.step, started.error, readMachineFacts());
+  Error error;
+  error.kind = ErrorClass::kUnavailable;
+  error.message = "The local launcher ended before the sandbox was made";
+  error.why = "It was killed, or the machine is out of memory.";
+  error.fix = "Look at the kernel log (dmesg).";
+  return error;
+}
+
+// Waits for init's word, and for the launcher's that the registry entry is on disk.
+Status awaitReady(Making& making, int control) {
+  Frame frame;
+  const Receipt receipt = waitFrame(making.state.init.get(), frame, kReadyMs);
+  protocol::ReadyBody ready{};
+  if (receipt == Receipt::kNothing) {
+    Error error;
+    error.kind = ErrorClass::kDeadlineExceeded;
+    error.message = "The sandbox was not ready within a minute";
+    error.fix = "The machine is overloaded; try again with fewer sandboxes.";
+    return error;
+  }
+  if (receipt == Receipt::kEnd || frame.type != FrameType::kReady || !frame.read(ready)) {
+    return startFailure(making.launcher);
+  }
+  if (ready.step != protocol::Step::kNone) return explain(ready.step, ready.error, readMachineFacts());
+  making.state.root = std::move(frame.fds[0]);
+  if (making.spec.dieWithHost) return okStatus();
+  Frame registered;
+  protocol::ReplyBody reply{};
+  if (waitFrame(control, registered, kReadyMs) != Receipt::kFrame || !registered.read(reply)) {
+    return startFailure(making.launcher);
+  }
+  if (reply.error != 0) return explain(protocol::Step::kRegistry, reply.error, readMachineFacts());
+  return okStatus();
+}
+
+}  // namespace
+
+Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Engine::~Engine() = default;
+
+Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
+  if (Status valid = validate(spec); !valid.ok()) return valid.error();
+  if (spec.isolation == Isolation::kNone || spec.network == NetworkMode::kFull) {
+    Error error;
+    error.kind = ErrorClass::kUnimplemented;
+    error.message = spec.isolation == Isolation::kNone ? "local cannot run without isolation yet"
+                                                       : "local has no network mode full yet";
+    return error;
+  }
+  const LauncherKey key{spec.isolation, spec.templateDirectory, spec.mounts};
+  const Launcher* dead = nullptr;
+  for (int attempt = 0;; ++attempt) {
+    auto launcher = impl_->launcherFor(key, dead);
+    if (!launcher.ok()) return launcher.error();
+    auto state = std::make_shared<SandboxState>();
+    auto meta = newMeta(spec, **launcher);
+    if (!meta.ok()) return meta.error();
+    if (Status hard = requireHard(*meta); !hard.ok()) return hard.error();
+    auto init = makeSocketPair(), control = makeSocketPair();
+    if (!init.ok()) return init.error();
+    if (!control.ok()) return control.error();
+    state->init = std::move(init->ours);
+    state->control = std::move(control->ours);
+    state->meta = *meta;
+    state->registered = !spec.dieWithHost;
+    state->asRoot = geteuid() == 0 && spec.isolation == Isolation::kNamespaces;
+    state->launcher = *launcher;
+    state->registry = UniqueFd(fcntl(impl_->registry.get(), F_DUPFD_CLOEXEC, 3));
+    Making making{spec, **launcher, *state};
+    const int sent = (*launcher)->create(createBody(making, *meta), init->theirs.get(), control->theirs.get());
+    init->theirs.reset();
+    control->theirs.reset();
+    if (sent == EPIPE && attempt == 0 && (*launcher)->reasonOfDeath().step == protocol::Step::kNone) {
+      dead = launcher->get();  // it ended since it was last used
+      continue;
+    }
+    if (sent != 0 && sent != EPIPE) return systemError(sent, "Cannot speak to the local launcher");
+    const Status ready = sent == EPIPE ? Status(startFailure(**launcher)) : awaitReady(making, state->control.get());
+    if (!ready.ok()) {
+      static_cast<void>(request(*state, FrameType::kDestroy, 0, "Removing what was begun"));
+      return ready.error();
+    }
+    auto sandbox = std::make_shared<Sandbox>(state);
+    for (const std::uint16_t port : spec.ports) {
+      auto url = sandbox->url(port);
+      if (url.ok()) continue;
+      static_cast<void>(sandbox->destroy());
+      return url.error();
+    }
+    const std::lock_guard lock(impl_->mutex);
+    std::erase_if(impl_->own, [](const auto& item) { return item.second.expired(); });
+    impl_->own.emplace(state->meta.id, state);
+    return sandbox;
+  }
+}
+
+namespace {
+
+Result<Meta> metaOf(int registry, std::string_view id) {
+  UniqueFd file(openat(registry, (std::string(id) + "/meta.json").c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return notFound(id);
+  std::string text(70 * 1024, '\0');
+  const ssize_t n = read(file.get(), text.data(), text.size());
+  if (n <= 0) return notFound(id);
+  return parseMeta({text.data(), static_cast<std::size_t>(n)});
+}
+
+Result<UniqueFd> connectTo(int registry, std::string_view id) {
+  UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket) return systemError(errno, "socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  // By descriptor: the folder's own path may be longer than an address holds.
+  const std::string path = "/proc/self/fd/" + std::to_string(registry) + "/" + std::string(id) + "/sock";
+  if (path.size() >= sizeof address.sun_path) return notFound(id);
+  memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  int result;
+  do {
+    result = connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return notFound(id);
+  return socket;
+}
+
+// Says who we are, and asks for a line to init.
+Status introduce(SandboxState& state) {
+  sendFrame(state.control.get(), FrameType::kHello,
+            {reinterpret_cast<const char*>(state.meta.token.data()), state.meta.token.size()});
+  Frame frame;
+  protocol::ReplyBody reply{};
+  if (waitFrame(state.control.get(), frame, kReadyMs) != Receipt::kFrame || !frame.read(reply) || reply.error != 0) {
+    return notFound(state.meta.id);
+  }
+  auto pair = makeSocketPair();
+  if (!pair.ok()) return pair.error();
+  const int fds[] = {pair->theirs.get()};
+  sendFrame(state.control.get(), FrameType::kAttach, {}, fds);
+  pair->theirs.reset();
+  state.init = std::move(pair->ours);
+  Frame ready;
+  if (waitFrame(state.init.get(), ready, kReadyMs) != Receipt::kFrame || ready.type != FrameType::kReady) {
+    return notFound(state.meta.id);
+  }
+  state.root = std::move(ready.fds[0]);
+  return okStatus();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Sandbox>> Engine::get(std::string_view id) {
+  if (!protocol::validId(id.data(), id.size())) return notFound(id);
+  auto registry = impl_->registryFd();
+  if (!registry.ok()) return registry.error();
+  {
+    const std::lock_guard lock(impl_->mutex);
+    const auto found = impl_->own.find(std::string(id));
+    if (found != impl_->own.end()) {
+      if (auto state = found->second.lock()) {
+        auto sandbox = std::make_shared<Sandbox>(state);
+        if (sandbox->info().ok()) return sandbox;
+        return notFound(id);
+      }
+    }
+  }
+  const std::string name(id);
+  if (entryState(*registry, name) != EntryState::kLiving) {
+    removeStale(*registry, name);
+    return notFound(id);
+  }
+  auto meta = metaOf(*registry, id);
+  if (!meta.ok()) return meta.error();
+  auto control = connectTo(*registry, id);
+  if (!control.ok()) return control.error();
+  auto state = std::make_shared<SandboxState>();
+  state->meta = std::move(*meta);
+  state->control = std::move(*control);
+  state->registered = true;
+  state->asRoot = geteuid() == 0 && state->meta.isolation == Isolation::kNamespaces;
+  state->registry = UniqueFd(fcntl(*registry, F_DUPFD_CLOEXEC, 3));
+  if (Status known = introduce(*state); !known.ok()) return known.error();
+  const std::lock_guard lock(impl_->mutex);
+  impl_->own[name] = state;
+  return std::make_shared<Sandbox>(state);
+}
+
+Result<std::vector<SandboxInfo>> Engine::list() {
+  auto registry = impl_->registryFd();
+  if (!registry.ok()) return registry.error();
+  std::vector<SandboxInfo> list;
+  for (const std::string& id : livingEntries(*registry)) {
+    auto meta = metaOf(*registry, id);
+    if (meta.ok()) list.push_back(toInfo(*meta, SandboxStatus::kRunning));
+  }
+  std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.createdMs < b.createdMs; });
+  return list;
+}
+
+Status Engine::destroy(std::string_view id) {
+  auto sandbox = get(id);
+  if (sandbox.ok()) return (*sandbox)->destroy();
+  return sandbox.error().kind == ErrorClass::kNotFound ? okStatus() : Status(sandbox.error());
+}
+
+ProbeReport Engine::probe() {
+  ProbeReport report;
+  CreateSpec spec;
+  spec.dieWithHost = true;
+  auto sandbox = create(spec);
+  if (!sandbox.ok()) {
+    report.refusal = sandbox.error();
+    return report;
+  }
+  report.available = true;
+  const LauncherKey key;
+  auto launcher = impl_->launcherFor(key, nullptr);
+  const auto kind = launcher.ok() ? (*launcher)->cgroups() : protocol::CgroupKind::kNone;
+  report.cgroups = kind == protocol::CgroupKind::kV1 ? "v1" : kind == protocol::CgroupKind::kV2 ? "v2" : "none";
+  report.memory = kind == protocol::CgroupKind::kNone ? LimitStrength::kSoft : LimitStrength::kHard;
+  report.cpu = launcher.ok() && (*launcher)->cpuCgroup() ? LimitStrength::kHard : LimitStrength::kSoft;
+  report.processes = LimitStrength::kHard;
+  static_cast<void>((*sandbox)->destroy());
+  return report;
+}
+
+}  // namespace computesdk::local

@@ -1,0 +1,157 @@
+#include "launcher_client.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern "C" {
+extern const char computesdk_local_helper_start[] __attribute__((visibility("hidden")));
+extern const char computesdk_local_helper_end[] __attribute__((visibility("hidden")));
+}
+
+namespace computesdk::local {
+namespace {
+
+// The helper's bytes as a file that nobody can change: even a sandbox that reached it by /proc could not.
+int helperFile() {
+  static const int file = [] {
+    constexpr unsigned kExec = 0x10;  // MFD_EXEC, since 6.3; older kernels refuse the flag
+    int fd = memfd_create("computesdk-local", MFD_CLOEXEC | MFD_ALLOW_SEALING | kExec);
+    if (fd < 0) fd = memfd_create("computesdk-local", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return -1;
+    const char* at = computesdk_local_helper_start;
+    while (at < computesdk_local_helper_end) {
+      const ssize_t n = write(fd, at, static_cast<std::size_t>(computesdk_local_helper_end - at));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return -1;
+      at += n;
+    }
+    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    return fd;
+  }();
+  return file;
+}
+
+// Not fork: the host's memory may hold keys, and copying its page tables is slow.
+int spawnHelper(int socket, pid_t& pid) {
+  const int file = helperFile();
+  if (file < 0) return ENOMEM;
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  posix_spawn_file_actions_adddup2(&actions, socket, 3);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  char name[] = "computesdk-local";
+  char* argv[] = {name, nullptr};
+  char* envp[] = {nullptr};
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  const int result = posix_spawn(&pid, path.c_str(), &actions, &attributes, argv, envp);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return result;
+}
+
+// Above every range that systems hand out (systemd: "unused"), one for each launcher.
+std::uint32_t unusedUid() {
+  std::uint32_t random = 0;
+  if (getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<std::uint32_t>(getpid());
+  return 0x70000000U | (random & 0x07ffffffU);
+}
+
+std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protocol::CgroupKind cgroups) {
+  std::vector<char> body(64 * 1024);
+  protocol::Writer writer(body.data(), body.size());
+  protocol::StartBody start{};
+  start.flags = (geteuid() == 0 ? protocol::kStartAsRoot : 0U) |
+                (key.isolation == Isolation::kNone ? protocol::kStartUnisolated : 0U);
+  start.sandboxUid = uid;
+  start.cgroups = cgroups;
+  start.mounts = static_cast<std::uint32_t>(key.mounts.size());
+  writer.pod(start);
+  writer.text(key.templateDirectory.data(), key.templateDirectory.size());
+  for (const Mount& mount : key.mounts) {
+    writer.text(mount.source.data(), mount.source.size());
+    writer.text(mount.target.data(), mount.target.size());
+    writer.pod(std::uint32_t{mount.writable});
+  }
+  body.resize(writer.ok() ? writer.size() : 0);
+  return body;
+}
+
+}  // namespace
+
+bool LauncherKey::operator==(const LauncherKey& other) const {
+  if (isolation != other.isolation || templateDirectory != other.templateDirectory) return false;
+  if (mounts.size() != other.mounts.size()) return false;
+  for (std::size_t i = 0; i < mounts.size(); ++i) {
+    const Mount &a = mounts[i], &b = other.mounts[i];
+    if (a.source != b.source || a.target != b.target || a.writable != b.writable) return false;
+  }
+  return true;
+}
+
+Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int registry, bool useCgroups) {
+  std::shared_ptr<Launcher> launcher(new Launcher);
+  const bool isolated = key.isolation == Isolation::kNamespaces;
+  launcher->key_ = key;
+  launcher->uid_ = geteuid() == 0 && isolated ? unusedUid() : geteuid();
+  CgroupPlace place;
+  if (useCgroups && isolated) place = prepareCgroups(CgroupView{}, launcher->uid_);
+  launcher->cgroups_ = place.kind;
+  launcher->cpuCgroup_ = static_cast<bool>(place.cpu);
+  auto pair = makeSocketPair();
+  if (!pair.ok()) return pair.error();
+  const auto orders = startOrders(key, launcher->uid_, place.kind);
+  if (orders.empty()) return systemError(E2BIG, "Too many or too long mounts");
+  pid_t pid = 0;
+  const int spawned = spawnHelper(pair->theirs.get(), pid);
+  if (spawned != 0) return systemError(spawned, "Cannot start the local launcher", "Check ulimit -u and free memory.");
+  pair->theirs.reset();
+  launcher->socket_ = std::move(pair->ours);
+  std::vector<int> fds{registry};
+  if (place.memory) fds.push_back(place.memory.get());
+  if (place.memory && place.cpu) fds.push_back(place.cpu.get());
+  const int sent = sendFrame(launcher->socket_.get(), protocol::FrameType::kStart, orders, fds);
+  // The process that was started hands over to one in its own session and is gone at once.
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (sent != 0 && sent != EPIPE) return systemError(sent, "Cannot speak to the local launcher");
+  return launcher;
+}
+
+int Launcher::create(std::span<const char> body, int initEnd, int controlEnd) const {
+  const int fds[] = {initEnd, controlEnd};
+  return sendFrame(socket_.get(), protocol::FrameType::kCreate, body, fds);
+}
+
+protocol::StartedBody Launcher::reasonOfDeath() {
+  const std::lock_guard lock(mutex_);
+  if (!heard_) {
+    Frame frame;
+    if (waitFrame(socket_.get(), frame, 2000) == Receipt::kFrame && frame.type == protocol::FrameType::kStarted) {
+      heard_ = frame.read(started_);
+    }
+  }
+  return started_;
+}
+
+bool Launcher::gone() const {
+  pollfd item{socket_.get(), 0, 0};
+  return poll(&item, 1, 0) > 0 && (item.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+}  // namespace computesdk::local

@@ -1,0 +1,55 @@
+// Starts the helper and speaks to it as its host.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "../protocol/wire.hpp"
+#include "cgroup_setup.hpp"
+#include "channel.hpp"
+#include "result.hpp"
+#include "types.hpp"
+
+namespace computesdk::local {
+
+// What sandboxes of one launcher have in common.
+struct LauncherKey {
+  Isolation isolation = Isolation::kNamespaces;
+  std::string templateDirectory;
+  std::vector<Mount> mounts;
+  bool operator==(const LauncherKey& other) const;
+};
+
+// One living helper. Thread-safe. Ends (with sandboxes that die with their host) when this object goes.
+class Launcher {
+ public:
+  // Starts it; does not wait until it is ready: orders may follow at once. Errors: no memory, no processes.
+  static Result<std::shared_ptr<Launcher>> start(const LauncherKey& key, int registry, bool useCgroups);
+
+  const LauncherKey& key() const { return key_; }
+  std::uint32_t uid() const { return uid_; }
+  protocol::CgroupKind cgroups() const { return cgroups_; }
+  bool cpuCgroup() const { return cpuCgroup_; }
+
+  // Sends kCreate. 0 or errno (EPIPE: it is gone).
+  int create(std::span<const char> body, int initEnd, int controlEnd) const;
+  // Why it is gone, after a sandbox's socket ended without a word. ok(): no reason known.
+  protocol::StartedBody reasonOfDeath();
+  bool gone() const;
+
+ private:
+  Launcher() = default;
+  LauncherKey key_;
+  UniqueFd socket_;
+  std::uint32_t uid_ = 0;
+  protocol::CgroupKind cgroups_ = protocol::CgroupKind::kNone;
+  bool cpuCgroup_ = false;
+  std::mutex mutex_;
+  bool heard_ = false;
+  protocol::StartedBody started_{};
+};
+
+}  // namespace computesdk::local

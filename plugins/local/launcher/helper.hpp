@@ -1,0 +1,77 @@
+// What the parts of the helper share. One process image plays three roles in turn: the starter (leaves its caller's
+// identity and namespaces and is gone), the launcher, and, forked from it, the init of each sandbox.
+#pragma once
+
+#include "../protocol/wire.hpp"
+#include "messages.hpp"
+#include "sys.hpp"
+
+namespace computesdk::local {
+
+constexpr int kLauncherSocket = 3;
+constexpr std::uint32_t kInnerUid = 1000;
+constexpr int kMaxMounts = 16;
+
+struct UserMount {
+  const char* source;
+  const char* target;
+  bool writable;
+  int tree;  // the mount, detached, until it is placed
+};
+
+// The launcher's orders, parsed from kStart. Texts point into a buffer that stays.
+struct Config {
+  bool root = false;
+  bool isolated = true;
+  std::uint32_t uid = 0;
+  protocol::CgroupKind cgroups = protocol::CgroupKind::kNone;
+  const char* templateFolder = "";
+  int templateTree = -1;
+  UserMount mounts[kMaxMounts] = {};
+  int mountCount = 0;
+  int registry = -1;
+  int memoryCgroup = -1, cpuCgroup = -1;  // folders; on v2 both are the same one
+};
+
+// A step that failed. ok() when step is kNone.
+struct Outcome {
+  protocol::Step step = protocol::Step::kNone;
+  int error = 0;
+  bool ok() const { return step == protocol::Step::kNone; }
+};
+inline Outcome failed(protocol::Step step, sys::Word error) { return {step, static_cast<int>(-error)}; }
+
+int helperMain();
+
+// Builds the read-only root that every sandbox of this launcher starts from, and enters it. Caller: the launcher,
+// in its own mount namespace. Afterwards nothing of the host's tree is in reach but what was put in.
+Outcome buildTemplateRoot(Config& config);
+// Takes the trees of the user's mounts, where the caller may still see them.
+Outcome openTrees(Config& config);
+
+[[noreturn]] void runLauncher(Config& config);
+
+// What init is given at birth.
+struct Birth {
+  protocol::CreateBody spec;
+  char workdir[4096];
+  int host;      // the creator's end
+  int launcher;  // the launcher's end
+  int cgroupFiles[2];
+  int oomControl;  // v1 memory.oom_control or v2 memory.events, -1 without a memory cgroup
+};
+// The sandbox's process 1. Never returns.
+[[noreturn]] void runInit(const Config& config, Birth& birth);
+// Its first half: namespaces, mounts, limits, privileges.
+Outcome enterSandbox(const Config& config, const Birth& birth);
+
+// fork() with namespaces. 0 in the child, the pid in the caller, -errno. `pidfd` may be null.
+int cloneProcess(std::uint64_t flags, int* pidfd);
+
+// Writes the maps of a process that has just entered a user namespace: one user, one group.
+Outcome writeMaps(protocol::Step step, std::uint32_t uid, std::uint32_t gid, bool denySetgroups);
+
+// mkdir -p below the current root. 0 or -errno.
+int makeDirs(const char* path, int mode);
+
+}  // namespace computesdk::local

@@ -1,0 +1,207 @@
+// Process 1 of a sandbox: waits on its sockets and its children, and does nothing else.
+#include "init.hpp"
+
+namespace computesdk::local {
+
+Init self;
+
+namespace {
+
+using protocol::FrameType;
+
+alignas(16) char frame[protocol::kMaxFrame];
+char* argumentTable[protocol::kMaxArguments + 2];
+
+void addClient(int fd) {
+  for (int i = 0; i < kMaxClients; ++i) {
+    if (self.clients[i] >= 0) continue;
+    self.clients[i] = fd;
+    sys::epollControl(self.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup, key(Source::kClient, i));
+    const protocol::ReadyBody ready{};
+    sendBody(fd, FrameType::kReady, ready, self.rootFd);
+    return;
+  }
+  sys::closeFd(fd);
+}
+
+// A connection from inside to one of the sandbox's own ports: the connected socket itself is the answer.
+void dial(int call, std::uint64_t port) {
+  struct {
+    std::uint16_t family, port;
+    std::uint32_t rest[6];
+  } address{};
+  address.port = static_cast<std::uint16_t>(port >> 8 | (port & 0xff) << 8);
+  sys::Word result = -sys::kEinval;
+  int fd = -1;
+  for (const bool six : {false, true}) {
+    // Without waiting: a port whose queue is full must not hold up init. The answer may be a socket still connecting.
+    fd = sys::socket(six ? 10 : 2, sys::kStream | sys::kNonblock, 0);
+    if (fd < 0) {
+      result = fd;
+      break;
+    }
+    address.family = six ? 10 : 2;
+    address.rest[0] = six ? 0 : 0x0100007f;
+    address.rest[4] = six ? 0x01000000 : 0;
+    const sys::Word size = six ? 28 : 16;
+    result = sys::call(__NR_connect, fd, sys::word(&address), size);
+    if (result == -sys::kEinprogress) result = 0;
+    if (result == 0) break;
+    sys::closeFd(fd);
+    fd = -1;
+    if (result != -sys::kEconnrefused) break;
+  }
+  const protocol::StartedBody body{protocol::Step::kNone, static_cast<int>(-result)};
+  sendBody(call, FrameType::kDialled, body, fd);
+  sys::closeFd(fd);
+}
+
+void runExec(const protocol::Header& header, ReceivedFds& fds) {
+  char* body = frame + sizeof header;
+  void* large = nullptr;
+  if ((header.flags & protocol::kBodyInMemfd) != 0) {
+    const int file = fds.take(fds.count() - 1);
+    large = sys::map(header.size + 1, sys::kReadWrite, sys::kMapPrivateAnonymous, -1);
+    body = static_cast<char*>(large);
+    const sys::Word n = large == nullptr ? -1 : sys::preadFd(file, large, header.size, 0);
+    sys::closeFd(file);
+    if (n != sys::Word(header.size)) return;
+  }
+  protocol::ExecRequest request;
+  if (protocol::parseExec(body, header.size, argumentTable, request)) startCommand(request, fds);
+  if (large != nullptr) sys::unmap(large, header.size + 1);
+}
+
+void handleFrame(const protocol::Header& header, ReceivedFds& fds, bool fromLauncher) {
+  protocol::Reader reader(frame + sizeof header, header.size);
+  const int call = fds.at(0);
+  switch (static_cast<FrameType>(header.type)) {
+    case FrameType::kExec: runExec(header, fds); break;
+    case FrameType::kDial: dial(call, reader.pod<std::uint64_t>()); break;
+    case FrameType::kProcesses: listProcesses(call, reader.pod<std::uint64_t>()); break;
+    case FrameType::kOpenProcess: openProcess(fds.take(0), reader.pod<std::uint64_t>()); break;
+    case FrameType::kUsage: sendBody(call, FrameType::kUsageReply, measure(true)); break;
+    case FrameType::kClient:
+      if (fromLauncher) addClient(fds.take(0));
+      break;
+    default: break;
+  }
+}
+
+// False when the peer has gone.
+bool serve(int socket, bool fromLauncher) {
+  for (int i = 0; i < 16; ++i) {  // then the others have their turn
+    ReceivedFds fds;
+    const sys::Word size = receive(socket, frame, sizeof frame, fds, false);
+    if (size == -sys::kEagain) return true;
+    if (size == -sys::kEinval) continue;
+    if (size <= 0) return false;
+    protocol::Header header;
+    if (protocol::parseHeader(frame, static_cast<std::size_t>(size), header)) handleFrame(header, fds, fromLauncher);
+  }
+  return true;
+}
+
+void handle(const sys::Event& event) {
+  const auto source = static_cast<Source>(event.data >> 56);
+  const int index = static_cast<int>(event.data & 0xffffffff), part = static_cast<int>(event.data >> 32 & 0xff);
+  const bool aboutJob = source == Source::kCall || source == Source::kOutput || source == Source::kWatcher;
+  if (aboutJob && (self.jobs[index].tag & 0xffff) != (event.data >> 40 & 0xffff)) return;
+  switch (source) {
+    case Source::kClient:
+      if (self.clients[index] >= 0 && !serve(self.clients[index], false)) {
+        sys::closeFd(self.clients[index]);
+        self.clients[index] = -1;
+      }
+      break;
+    case Source::kLauncher:
+      if (!serve(self.launcher, true)) sys::exitNow(0);
+      break;
+    case Source::kSignals: {
+      char info[128 * 4];
+      while (sys::readFd(self.signals, info, sizeof info) > 0) {
+      }
+      reapAll();
+      break;
+    }
+    case Source::kCall: handleCall(index, event.events); break;
+    case Source::kOutput: pumpOutput(index, part); break;
+    case Source::kWatcher: handleWatcher(index, part, event.events); break;
+  }
+}
+
+// All signals come by descriptor; none interrupts.
+int openSignals() {
+  const std::uint64_t all = ~std::uint64_t{0}, child = std::uint64_t{1} << (17 - 1);
+  sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, sys::word(&all), 0, 8);
+  return static_cast<int>(sys::call(__NR_signalfd4, -1, sys::word(&child), 8, sys::kCloexec | sys::kNonblock));
+}
+
+// Keeps only what a sandbox needs of the launcher's descriptors, at the lowest numbers.
+void adoptDescriptors(Birth& birth) {
+  int* wanted[] = {&birth.host, &birth.launcher, &birth.oomControl};
+  int next = 3;
+  for (int* fd : wanted) {
+    if (*fd < 0) continue;
+    // First out of the way of the low numbers, which may still hold another of the wanted ones.
+    *fd = sys::fcntl(*fd, 1030 /* F_DUPFD_CLOEXEC */, 512);
+  }
+  for (int* fd : wanted) {
+    if (*fd < 0) continue;
+    sys::dup3(*fd, next, O_CLOEXEC);
+    *fd = next++;
+  }
+  sys::closeRange(static_cast<unsigned>(next), ~0U);
+}
+
+}  // namespace
+
+void runInit(const Config& config, Birth& birth) {
+  for (const int file : birth.cgroupFiles) {
+    if (file >= 0 && sys::writeFd(file, "0", 1) < 0) {
+      const protocol::ReadyBody body{protocol::Step::kCgroup, sys::kEio};
+      sendBody(birth.host, FrameType::kReady, body);
+      sys::exitNow(1);
+    }
+  }
+  adoptDescriptors(birth);
+  sys::call(__NR_setsid);
+  self.signals = openSignals();
+  if (config.isolated) {
+    const Outcome outcome = enterSandbox(config, birth);
+    if (!outcome.ok()) {
+      const protocol::ReadyBody body{outcome.step, outcome.error};
+      sendBody(birth.host, FrameType::kReady, body);
+      sys::exitNow(1);
+    }
+  }
+  self.config = &config;
+  self.spec = birth.spec;
+  std::uint64_t files[2];
+  if (sys::getRlimit(0, 7 /* NOFILE */, files) == 0 && files[1] < self.spec.openFiles) {
+    self.spec.openFiles = static_cast<std::uint32_t>(files[1]);
+  }
+  self.workdir = birth.workdir;
+  self.launcher = birth.launcher;
+  self.oomControl = birth.oomControl;
+  self.epoll = sys::epollCreate();
+  self.rootFd = sys::openAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+  for (int& client : self.clients) client = -1;
+  sys::epollControl(self.epoll, sys::kAdd, self.signals, sys::kIn, key(Source::kSignals, 0));
+  sys::epollControl(self.epoll, sys::kAdd, self.launcher, sys::kIn | sys::kReadHangup, key(Source::kLauncher, 0));
+  cgroupKilled();  // takes the count to start from
+  addClient(birth.host);
+  for (;;) {
+    int timeout = -1;
+    if (self.nextCheckMs != 0) {
+      const std::int64_t left = self.nextCheckMs - sys::nowMs(sys::kMonotonic);
+      timeout = left > 0 ? static_cast<int>(left) : 0;
+    }
+    sys::Event events[32];
+    const int count = sys::epollWait(self.epoll, events, 32, timeout);
+    for (int i = 0; i < count; ++i) handle(events[i]);
+    checkMemory();
+  }
+}
+
+}  // namespace computesdk::local

@@ -1,0 +1,71 @@
+// The parts of init, process 1 of a sandbox.
+#pragma once
+
+#include "helper.hpp"
+
+namespace computesdk::local {
+
+constexpr int kMaxJobs = 1024;
+constexpr int kMaxWatchers = 16;
+constexpr int kMaxClients = 256;
+
+// What an epoll event is about.
+enum class Source : std::uint8_t { kClient, kLauncher, kSignals, kCall, kOutput, kWatcher };
+// The tag tells a job from the one that had its slot before, within one batch of events.
+constexpr std::uint64_t key(Source source, int index, int part = 0, std::uint32_t tag = 0) {
+  return std::uint64_t(source) << 56 | std::uint64_t(tag & 0xffff) << 40 | std::uint64_t(part) << 32 |
+         static_cast<std::uint32_t>(index);
+}
+
+// One command. A slot is free when pid is 0 and nothing is remembered.
+struct Job {
+  int pid;       // 0 once reaped
+  int shownPid;  // stays, for the list
+  std::uint32_t tag;
+  std::uint32_t flags;  // protocol::ExecFlags
+  bool used;
+  bool outOfMemory;
+  int call;                    // the caller's channel, -1 once closed
+  int watchers[kMaxWatchers];  // of a background command
+  int output[2];               // read ends (background) or the PTY master in [0]
+  int input;                   // write end, or -1
+  int ringFd;
+  protocol::RingHeader* ring;
+  std::int64_t startedMs;
+  protocol::ExitBody exit;
+  char command[128];
+};
+
+// Everything that init knows.
+struct Init {
+  const Config* config;
+  protocol::CreateBody spec;
+  const char* workdir;
+  int epoll, signals, launcher, rootFd, oomControl;
+  int clients[kMaxClients];
+  std::uint32_t nextTag;
+  std::uint64_t oomKills;
+  std::int64_t nextCheckMs;  // of memory, 0: nothing runs
+  Job jobs[kMaxJobs];
+};
+extern Init self;
+
+// jobs.cpp
+void startCommand(const protocol::ExecRequest& request, ReceivedFds& fds);
+void reapAll();
+void handleCall(int index, std::uint32_t events);
+void pumpOutput(int index, int stream);
+void handleWatcher(int index, int which, std::uint32_t events);
+void listProcesses(int call, std::uint64_t from);
+void openProcess(int call, std::uint64_t pid);
+bool haveChildren();
+// SIGKILL to everything that a job started, wherever it went. Signal to its group otherwise.
+void signalJob(const Job& job, int number);
+
+// memory.cpp
+protocol::UsageBody measure(bool exact);
+void checkMemory();
+// Whether the memory cgroup's killer struck since the last call.
+bool cgroupKilled();
+
+}  // namespace computesdk::local

@@ -1,0 +1,95 @@
+// The parts of the launcher: parent of the sandboxes' inits, keeper of their lifetimes.
+#pragma once
+
+#include "helper.hpp"
+
+namespace computesdk::local {
+
+constexpr int kMaxBoxes = 2048;
+constexpr int kMaxLinks = 4096;
+constexpr int kMaxForwards = 16;
+constexpr int kMaxTunnels = 1024;
+
+enum class Topic : std::uint8_t { kHost, kTimer, kBoxEnded, kKnock, kLink, kForward, kTunnelCall, kTunnelSide };
+constexpr std::uint64_t topicKey(Topic topic, int index, int part = 0, std::uint32_t generation = 0) {
+  return std::uint64_t(topic) << 56 | std::uint64_t(generation & 0xffff) << 40 | std::uint64_t(part) << 32 |
+         static_cast<std::uint32_t>(index);
+}
+
+// A port of a sandbox shown on the host's loopback.
+struct Forward {
+  std::uint16_t inside, outside;
+  int listener;
+};
+
+struct Box {
+  bool used;
+  std::uint32_t generation;
+  char id[protocol::kMaxId + 1];
+  std::uint32_t flags;  // protocol::CreateFlags
+  std::uint8_t token[protocol::kTokenSize];
+  int pid, pidfd;
+  int init;      // control end of its init
+  int folder;    // its registry folder, -1 if unregistered
+  int lock;      // held for as long as it lives
+  int listener;  // the registry's socket
+  bool memoryCgroup, cpuCgroup;
+  std::int64_t expiresBootMs, expiresWallMs;  // 0: never
+  int forwardCount;
+  Forward forwards[kMaxForwards];
+};
+
+// A control connection: the creator's, or one that came by the registry's socket.
+struct Link {
+  bool used;
+  int fd;
+  int box;
+  bool trusted;
+  bool creator;
+  bool awaitsEnd;
+  std::uint32_t generation;
+};
+
+struct Launcher {
+  Config* config;
+  int epoll, timer;
+  bool hostGone;
+  int boxCount;
+  Box boxes[kMaxBoxes];
+  Link links[kMaxLinks];
+};
+extern Launcher launcher;
+
+// boxes.cpp
+void createBox(const protocol::CreateRequest& request, ReceivedFds& fds);
+void killBox(Box& box);
+void boxEnded(int index);
+void setExpiry(Box& box, std::uint64_t ttlMs);
+void armTimer();
+void expireDue();
+
+// links.cpp
+int addLink(int fd, int box, bool creator);
+void dropLink(Link& link);
+void serveLink(int index);
+void knock(int box);
+
+// registry.cpp
+int registerBox(Box& box, const protocol::Text& meta);
+int rewriteMeta(const Box& box);
+void unregisterBox(Box& box);
+
+// cgroups.cpp
+int enterCgroups(Box& box, const protocol::CreateBody& spec, Birth& birth);
+void leaveCgroups(Box& box);
+
+// forwarder.cpp
+int openForward(Box& box, std::uint16_t port);  // the port outside, or -errno
+void closeForwards(Box& box);
+void acceptForward(int box, int which);
+void tunnelCallAnswered(int index);
+void tunnelReady(int index);
+bool pumpPending();  // continues tunnels that had more to move; true: call again soon
+bool tunnelCurrent(int index, std::uint32_t generation);
+
+}  // namespace computesdk::local

@@ -1,0 +1,176 @@
+// The first half of init's life: from a fresh clone of the launcher to a closed sandbox.
+#include <seccomp_filter.inc.hpp>
+
+#include "helper.hpp"
+
+namespace computesdk::local {
+namespace {
+
+using protocol::Step;
+
+constexpr unsigned long kNoSuid = 2, kNoDev = 4, kNoExec = 8, kBind = 4096, kRecursive = 16384;
+
+// One tmpfs is all that can be written; it shows at five places.
+Outcome mountScratch(const protocol::CreateBody& spec) {
+  sys::Line<96> options;
+  options << "mode=0755,size=" << spec.diskBytes << ",nr_inodes=" << spec.inodes;
+  int result = sys::mount("tmpfs", "/tmp", "tmpfs", kNoSuid | kNoDev, options.text());
+  if (result < 0) return failed(Step::kScratch, result);
+  const struct {
+    const char *folder, *target;
+    int mode;
+  } places[] = {{"/tmp/home", "/home", 0755},    {"/tmp/run", "/run", 0755},        {"/tmp/vartmp", "/var/tmp", 01777},
+                {"/tmp/shm", "/dev/shm", 01777}, {"/tmp/work", "/workspace", 0755}, {"/tmp/tmp", "/tmp", 01777}};
+  for (const auto& place : places) {
+    result = sys::makeDirAt(AT_FDCWD, place.folder, place.mode);
+    if (result == 0 && (place.mode & 01000) != 0) {
+      result = static_cast<int>(sys::call(__NR_fchmodat, AT_FDCWD, sys::word(place.folder), place.mode));
+    }
+    if (result == 0) result = sys::mount(place.folder, place.target, nullptr, kBind, nullptr);
+    if (result == -sys::kEnoent) result = 0;  // a template without /var has no /var/tmp
+    if (result < 0) return failed(Step::kScratch, result);
+  }
+  sys::makeDirAt(AT_FDCWD, "/home/sandbox", 0755);
+  sys::makeDirAt(AT_FDCWD, "/run/computesdk", 0755);
+  return {};
+}
+
+Outcome bindUserMounts(const Config& config) {
+  for (int i = 0; i < config.mountCount; ++i) {
+    const UserMount& mount = config.mounts[i];
+    sys::Line<32> place;
+    place << "/.mounts/" << i;
+    int result = sys::mount(place.text(), mount.target, nullptr, kBind | kRecursive, nullptr);
+    if (result == -sys::kEnoent) {  // below a writable place, which is empty at birth
+      const int probe = sys::openAt(AT_FDCWD, place.text(), O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+      sys::closeFd(probe);
+      if (probe >= 0) {
+        makeDirs(mount.target, 0755);
+      } else {
+        sys::Line<4200> parent;
+        std::size_t end = sys::length(mount.target);
+        while (end > 0 && mount.target[end - 1] != '/') --end;
+        parent.append(mount.target, end > 0 ? end - 1 : 0);
+        makeDirs(parent.text(), 0755);
+        sys::closeFd(sys::openAt(AT_FDCWD, mount.target, O_WRONLY | O_CREAT, 0644));
+      }
+      result = sys::mount(place.text(), mount.target, nullptr, kBind | kRecursive, nullptr);
+    }
+    if (result < 0) return failed(Step::kUserMount, result);
+  }
+  return {};
+}
+
+Outcome raiseLoopback() {
+  const int fd = sys::socket(2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0);
+  if (fd < 0) return failed(Step::kLoopback, fd);
+  struct {
+    char name[16] = "lo";
+    short flags = 1 | 0x40;  // IFF_UP | IFF_RUNNING
+    char rest[22] = {};
+  } request;
+  const int result = sys::ioctl(fd, 0x8914 /* SIOCSIFFLAGS */, sys::word(&request));
+  sys::closeFd(fd);
+  return result < 0 ? failed(Step::kLoopback, result) : Outcome{};
+}
+
+// Pins to the first N cores that this process may use.
+void pinCpus(std::uint32_t milliCpus) {
+  std::uint64_t mask[16] = {};
+  const sys::Word size = sys::call(__NR_sched_getaffinity, 0, sizeof mask, sys::word(mask));
+  if (size <= 0) return;
+  std::uint32_t left = (milliCpus + 999) / 1000;
+  for (std::uint64_t& bits : mask) {
+    std::uint64_t kept = 0;
+    for (int bit = 0; bit < 64; ++bit) {
+      if ((bits >> bit & 1) != 0 && left > 0) {
+        kept |= std::uint64_t{1} << bit;
+        --left;
+      }
+    }
+    bits = kept;
+  }
+  sys::call(__NR_sched_setaffinity, 0, size, sys::word(mask));
+}
+
+// A limit as asked for, or what this process was itself given if that is less.
+int lower(int resource, std::uint64_t value) {
+  std::uint64_t now[2];
+  const int result = sys::getRlimit(0, resource, now);
+  if (result < 0) return result;
+  if (now[1] < value) value = now[1];
+  return sys::setRlimit(resource, value, value);
+}
+
+Outcome limitResources(const protocol::CreateBody& spec) {
+  constexpr int kData = 2, kCore = 4, kProcesses = 6;
+  int result = lower(kCore, 0);
+  // init itself may start a few more than its children may, so that a full sandbox can still be looked into.
+  if (result == 0) result = lower(kProcesses, spec.processes + 16);
+  if (result == 0 && (spec.flags & protocol::kCreateHardMemory) == 0) result = lower(kData, spec.memoryBytes);
+  if (result < 0) return failed(Step::kResourceLimits, result);
+  if ((spec.flags & protocol::kCreatePinCpus) != 0) pinCpus(spec.milliCpus);
+  sys::spill(AT_FDCWD, "/proc/self/oom_score_adj", "500", 3);  // the machine's own programs outlive us
+  return {};
+}
+
+Outcome dropPrivileges() {
+  constexpr int kBoundingDrop = 24, kNoNewPrivileges = 38, kAmbient = 47, kClearAll = 4;
+  sys::prctl(kAmbient, kClearAll);
+  for (int capability = 0; capability < 64; ++capability) {
+    if (sys::prctl(kBoundingDrop, capability) < 0) break;
+  }
+  const struct {
+    std::uint32_t version;
+    int pid;
+  } header{0x20080522, 0};
+  const std::uint32_t none[6] = {};
+  sys::Word result = sys::call(__NR_capset, sys::word(&header), sys::word(none));
+  if (result == 0) result = sys::prctl(kNoNewPrivileges, 1);
+  return result < 0 ? failed(Step::kDropPrivileges, result) : Outcome{};
+}
+
+Outcome loadFilter(bool withCgroups) {
+  const struct {
+    unsigned short count;
+    const sock_filter* program;
+  } program = withCgroups ? decltype(program){sizeof kFilter / sizeof *kFilter, kFilter}
+                          : decltype(program){sizeof kFilterWithoutCgroups / sizeof *kFilterWithoutCgroups,
+                                              kFilterWithoutCgroups};
+  const sys::Word result = sys::call(__NR_seccomp, 1 /* SET_MODE_FILTER */, 0, sys::word(&program));
+  return result < 0 ? failed(Step::kSeccomp, result) : Outcome{};
+}
+
+}  // namespace
+
+Outcome enterSandbox(const Config& config, const Birth& birth) {
+  const protocol::CreateBody& spec = birth.spec;
+  Outcome outcome = writeMaps(Step::kMapSandbox, kInnerUid, kInnerUid, false);
+  if (!outcome.ok()) return outcome;
+  // Here and not in the launcher's clone: it is the dearest part, and so several cores share it.
+  const sys::Word network = sys::call(__NR_unshare, CLONE_NEWNET | CLONE_NEWCGROUP);
+  if (network < 0) return failed(Step::kNetworkNamespace, network);
+  sys::call(__NR_sethostname, sys::word("sandbox"), 7);
+  outcome = mountScratch(spec);
+  if (outcome.ok()) outcome = bindUserMounts(config);
+  if (!outcome.ok()) return outcome;
+  // Through the launcher's /proc, which the sandbox's own hides from the next line on.
+  outcome = limitResources(spec);
+  if (!outcome.ok()) return outcome;
+  int result = sys::mount("proc", "/proc", "proc", kNoSuid | kNoDev | kNoExec, nullptr);
+  if (result < 0) return failed(Step::kSandboxProc, result);
+  result = sys::mount("devpts", "/dev/pts", "devpts", kNoSuid | kNoExec, "newinstance,ptmxmode=0666,mode=0620");
+  if (result < 0) return failed(Step::kTerminals, result);
+  outcome = raiseLoopback();
+  if (!outcome.ok()) return outcome;
+  result = makeDirs(birth.workdir, 0755);
+  if (result == 0 || result == -sys::kEexist) result = sys::changeDir(birth.workdir);
+  if (result < 0) return failed(Step::kWorkdir, result);
+  outcome = dropPrivileges();
+  if (outcome.ok()) outcome = loadFilter((spec.flags & protocol::kCreateHardMemory) != 0);
+  if (!outcome.ok()) return outcome;
+  sys::prctl(4 /* PR_SET_DUMPABLE */, 0);  // last: closes /proc/1/* and ptrace
+  return {};
+}
+
+}  // namespace computesdk::local

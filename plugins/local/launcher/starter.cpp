@@ -1,0 +1,114 @@
+// The first role: read the orders, leave root's identity, enter the outer namespaces, and go.
+#include "helper.hpp"
+
+namespace computesdk::local {
+namespace {
+
+using protocol::Step;
+
+alignas(16) char orders[protocol::kMaxFrame];
+Config config;
+
+void report(const Outcome& outcome) {
+  const protocol::StartedBody body{outcome.step, outcome.error};
+  sendBody(kLauncherSocket, protocol::FrameType::kStarted, body);
+}
+
+Outcome readOrders() {
+  ReceivedFds fds;
+  const sys::Word size = receive(kLauncherSocket, orders, sizeof orders, fds, true);
+  if (size <= 0) return failed(Step::kFrame, size == 0 ? -sys::kEpipe : size);
+  protocol::Header header;
+  const auto type = static_cast<std::uint16_t>(protocol::FrameType::kStart);
+  if (!protocol::parseHeader(orders, static_cast<std::size_t>(size), header) || header.type != type) {
+    return failed(Step::kFrame, -sys::kEinval);
+  }
+  protocol::Reader reader(orders + sizeof header, header.size);
+  const auto body = reader.pod<protocol::StartBody>();
+  config.root = (body.flags & protocol::kStartAsRoot) != 0;
+  config.isolated = (body.flags & protocol::kStartUnisolated) == 0;
+  config.uid = body.sandboxUid;
+  config.cgroups = body.cgroups;
+  config.templateFolder = reader.text(4095).data;
+  if (body.mounts > kMaxMounts) return failed(Step::kFrame, -sys::kE2big);
+  for (std::uint32_t i = 0; i < body.mounts; ++i) {
+    UserMount& mount = config.mounts[config.mountCount++];
+    mount.source = reader.text(4095).data;
+    mount.target = reader.text(4095).data;
+    mount.writable = reader.pod<std::uint32_t>() != 0;
+    mount.tree = -1;
+  }
+  if (!reader.atEnd() || fds.count() < 1) return failed(Step::kFrame, -sys::kEinval);
+  config.registry = fds.take(0);
+  config.memoryCgroup = fds.take(1);
+  config.cpuCgroup = fds.take(2);
+  return {};
+}
+
+// Host root may never be the identity behind a sandbox: with it RLIMIT_NPROC does not bind, and every file of root
+// would be the sandbox's own.
+Outcome leaveRoot() {
+  const sys::Word id = config.uid;
+  sys::Word result = sys::call(__NR_setgroups, 0, 0);
+  if (result == 0) result = sys::call(__NR_setresgid, id, id, id);
+  if (result == 0) result = sys::call(__NR_setresuid, id, id, id);
+  if (result < 0) return failed(Step::kSetUser, result);
+  sys::prctl(4 /* PR_SET_DUMPABLE */, 1);  // else /proc/self/uid_map belongs to root
+  return {};
+}
+
+}  // namespace
+
+int cloneProcess(std::uint64_t flags, int* pidfd) {
+  clone_args arguments{};
+  arguments.flags = flags | (pidfd != nullptr ? 0x1000 /* CLONE_PIDFD */ : 0);
+  arguments.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
+  arguments.exit_signal = 17;
+  sys::Word result = sys::call(__NR_clone3, sys::word(&arguments), sizeof arguments);
+  if (result == -sys::kEnosys) {  // filtered by an older container engine; the old call does as well
+    result = sys::call(__NR_clone, sys::Word(arguments.flags) | 17, 0, sys::word(pidfd), 0, 0);
+  }
+  return static_cast<int>(result);
+}
+
+Outcome writeMaps(Step step, std::uint32_t uid, std::uint32_t gid, bool denySetgroups) {
+  int result = denySetgroups ? sys::spill(AT_FDCWD, "/proc/self/setgroups", "deny", 4) : 0;
+  sys::Line<64> users, groups;
+  users << kInnerUid << " " << uid << " 1";
+  groups << kInnerUid << " " << gid << " 1";
+  if (result == 0) result = sys::spill(AT_FDCWD, "/proc/self/uid_map", users.text(), users.size());
+  if (result == 0) result = sys::spill(AT_FDCWD, "/proc/self/gid_map", groups.text(), groups.size());
+  return result < 0 ? failed(step, result) : Outcome{};
+}
+
+int helperMain() {
+  sys::closeRange(kLauncherSocket + 1, ~0U);  // whatever the host left open is not ours to keep
+  Outcome outcome = readOrders();
+  if (outcome.ok() && config.root && config.isolated) {
+    outcome = openTrees(config);  // while everything may be read
+    if (outcome.ok()) outcome = leaveRoot();
+  }
+  const auto gid = static_cast<std::uint32_t>(sys::call(__NR_getgid));
+  int pid = 0;
+  if (outcome.ok()) {
+    constexpr std::uint64_t kOuter = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+    pid = cloneProcess(config.isolated ? kOuter : 0, nullptr);
+    if (pid < 0) outcome = failed(Step::kCloneOuter, pid);
+  }
+  if (!outcome.ok()) {
+    report(outcome);
+    return 1;
+  }
+  if (pid > 0) return 0;
+  sys::call(__NR_setsid);
+  if (config.isolated) {
+    outcome = writeMaps(Step::kMapOuter, config.uid, gid, true);
+    if (outcome.ok() && !config.root) outcome = openTrees(config);
+    if (outcome.ok()) outcome = buildTemplateRoot(config);
+  }
+  report(outcome);
+  if (!outcome.ok()) return 1;
+  runLauncher(config);
+}
+
+}  // namespace computesdk::local

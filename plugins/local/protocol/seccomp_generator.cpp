@@ -1,0 +1,123 @@
+// Prints the sandbox's system call filter as C++ arrays. Runs while building, so that neither the helper nor a
+// sandbox ever pays for compiling it: loading the finished program is all that is left.
+//
+// A deny list by libseccomp (binary tree), behind a hand-written head for what its rules cannot say: foreign
+// machine languages are killed, and numbers newer than this list are ENOSYS, as on an older kernel.
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "syscall_policy.hpp"
+
+namespace {
+
+void check(int result, const char* what) {
+  if (result < 0) {
+    fprintf(stderr, "seccomp_generator: %s: error %d\n", what, -result);
+    exit(1);
+  }
+}
+
+void deny(scmp_filter_ctx filter, const char* name, int error) {
+  const int number = seccomp_syscall_resolve_name(name);
+  if (number == __NR_SCMP_ERROR) check(-ENOENT, name);
+  if (number < 0) return;  // not on this machine
+  check(seccomp_rule_add(filter, SCMP_ACT_ERRNO(error), number, 0), name);
+}
+
+void denyIf(scmp_filter_ctx filter, int number, const scmp_arg_cmp& first) {
+  check(seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), number, 1, &first), "conditional rule");
+}
+
+void addConditions(scmp_filter_ctx filter) {
+  using namespace computesdk::local::policy;
+  for (const unsigned long flag : kNamespaceFlags) {
+    denyIf(filter, SCMP_SYS(clone), SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, flag, flag));
+  }
+  for (const unsigned long request : kTerminalRequests) {
+    denyIf(filter, SCMP_SYS(ioctl), SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, 0xffffffffUL, request));
+  }
+  // Socket families: unix, inet, inet6, and netlink for routes only.
+  for (const int call : {SCMP_SYS(socket), SCMP_SYS(socketpair)}) {
+    denyIf(filter, call, SCMP_CMP64(0, SCMP_CMP_GT, kNetlinkFamily));
+    for (unsigned long family = 0; family < kNetlinkFamily; ++family) {
+      if (family != 1 && family != 2 && family != 10) denyIf(filter, call, SCMP_CMP64(0, SCMP_CMP_EQ, family));
+    }
+    const scmp_arg_cmp both[2] = {SCMP_CMP64(0, SCMP_CMP_EQ, kNetlinkFamily), SCMP_CMP64(2, SCMP_CMP_NE, 0)};
+    check(seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), call, 2, both), "netlink");
+  }
+}
+
+std::vector<sock_filter> exportProgram(scmp_filter_ctx filter) {
+  const int fd = memfd_create("bpf", MFD_CLOEXEC);
+  check(fd, "memfd");
+  check(seccomp_export_bpf(filter, fd), "export");
+  const off_t size = lseek(fd, 0, SEEK_END);
+  std::vector<sock_filter> program(static_cast<size_t>(size) / sizeof(sock_filter));
+  if (pread(fd, program.data(), static_cast<size_t>(size), 0) != size) check(-EIO, "read");
+  close(fd);
+  return program;
+}
+
+// Only what may fail before libseccomp's own program starts; everything else falls through to it.
+std::vector<sock_filter> head() {
+  constexpr unsigned kNumber = offsetof(seccomp_data, nr), kArch = offsetof(seccomp_data, arch);
+  constexpr unsigned kArgument0 = offsetof(seccomp_data, args);
+  const unsigned personality = static_cast<unsigned>(SCMP_SYS(personality));
+  return {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArch),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1),  // x32
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, computesdk::local::policy::kNewestKnown, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, personality, 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArgument0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),           // PER_LINUX
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xffffffff, 1, 0),  // the query
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber),
+  };
+}
+
+void print(const char* name, bool softMemory) {
+  using namespace computesdk::local::policy;
+  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+  if (filter == nullptr) check(-ENOMEM, "init");
+  check(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
+  for (const char* call : kDenied) deny(filter, call, EPERM);
+  deny(filter, "clone3", ENOSYS);
+  if (softMemory) {
+    for (const char* call : kDeniedWithoutCgroups) deny(filter, call, EPERM);
+  }
+  addConditions(filter);
+  std::vector<sock_filter> program = head();
+  const auto tail = exportProgram(filter);
+  program.insert(program.end(), tail.begin(), tail.end());
+  seccomp_release(filter);
+  printf("inline constexpr sock_filter %s[] = {\n", name);
+  for (const sock_filter& i : program) printf("  {0x%04x, %u, %u, 0x%08x},\n", i.code, i.jt, i.jf, i.k);
+  printf("};\n");
+}
+
+}  // namespace
+
+int main() {
+  printf("// Generated by seccomp_generator. Do not edit.\n#pragma once\n#include <linux/filter.h>\n");
+  printf("namespace computesdk::local {\n");
+  print("kFilter", false);
+  print("kFilterWithoutCgroups", true);
+  printf("}  // namespace computesdk::local\n");
+  return 0;
+}
