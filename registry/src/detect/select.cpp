@@ -205,6 +205,19 @@ void describeOthers(const DetectInput& input, std::vector<Candidate>& out) {
 
 }  // namespace
 
+std::string_view toString(CandidateState state) noexcept {
+  switch (state) {
+    case CandidateState::selected: return "selected";
+    case CandidateState::ready: return "ready";
+    case CandidateState::incomplete: return "incomplete";
+    case CandidateState::absent: return "absent";
+    case CandidateState::shadowed: return "shadowed";
+    case CandidateState::unloadable: return "unloadable";
+    case CandidateState::denied: return "denied";
+  }
+  return "absent";
+}
+
 ErrorInfo unusableName(const DetectInput& input, const std::vector<Evaluation>& all, std::string_view name) {
   ErrorInfo error;
   const Evaluation* one = findEvaluation(all, name);

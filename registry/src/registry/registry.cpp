@@ -256,19 +256,6 @@ Result<void> RegistryImpl::trust(const std::filesystem::path& file) {
 
 }  // namespace
 
-std::string_view toString(CandidateState state) noexcept {
-  switch (state) {
-    case CandidateState::selected: return "selected";
-    case CandidateState::ready: return "ready";
-    case CandidateState::incomplete: return "incomplete";
-    case CandidateState::absent: return "absent";
-    case CandidateState::shadowed: return "shadowed";
-    case CandidateState::unloadable: return "unloadable";
-    case CandidateState::denied: return "denied";
-  }
-  return "absent";
-}
-
 Result<std::shared_ptr<Registry>> Registry::open(RegistryOptions options) {
   auto policy = readPolicy(options.policyFile);
   if (!policy) return std::move(policy).error();
