@@ -31,16 +31,15 @@ namespace computesdk::local::limits {
 struct DelegationRequest {
   pid_t launcher = 0;  // its host pid; moved into the delegation on v2, used in the name
   pid_t host = 0;      // this process; moved to a leaf of its own if it is alone in a delegated v2 group. 0: never
-  std::uint64_t launcherStart = 0;  // startTicksOf(launcher)
-  std::uint64_t pidNamespace = 0;   // pidNamespace()
-  uid_t uid = 0;                    // who will own the sandboxes' folders
+  uid_t uid = 0;       // who will own the sandboxes' folders
   gid_t gid = 0;
   // Asks the user's systemd for a scope holding `launcher` and gives its v2 path below the mount, e.g.
   // "/user.slice/…/computesdk-123.scope". Null: that road is not tried.
   std::function<Result<std::string>(pid_t launcher, std::string_view unit)> startScope;
 };
 
-// The folders of one launcher. Destroying it removes nothing: sandboxes may outlive their host. Use remove().
+// The folders of one launcher, locked: whoever holds a descriptor from open() keeps them from being swept as stale.
+// Destroying it removes nothing: sandboxes may outlive their host. Use remove(). Movable.
 class Delegation {
  public:
   GroupKind kind() const { return kind_; }
@@ -51,8 +50,8 @@ class Delegation {
   bool canFreeze() const { return strength(Controller::kFreezer) == LimitStrength::kHard; }
   // The folder below which a sandbox's own is made; empty without that controller.
   const std::string& folder(Controller controller) const { return folders_[static_cast<std::size_t>(controller)]; }
-  // The same, open; kNotFound without that controller.
-  Result<UniqueFd> open(FileTree& tree, Controller controller) const;
+  // The same, open, sharing the lock: for the launcher. kNotFound without that controller.
+  Result<UniqueFd> open(Controller controller) const;
   // Why a controller is not there, or "" when all are.
   const std::string& why() const { return why_; }
   // Removes the launcher's folders. kFailedPrecondition while a sandbox lives in them.
@@ -63,6 +62,7 @@ class Delegation {
   LimitStrength strength(Controller c) const { return folder(c).empty() ? LimitStrength::kNone : LimitStrength::kHard; }
   GroupKind kind_ = GroupKind::kNone;
   std::array<std::string, kControllers> folders_;
+  std::array<UniqueFd, kControllers> locks_;
   std::string why_;
 };
 
@@ -104,28 +104,13 @@ class Group {
   std::array<std::string, kControllers> folders_;
 };
 
-// How a launcher's folders are called, so that a later start can tell those of the dead.
-struct DelegationName {
-  uid_t uid = 0;
-  std::uint64_t pidNamespace = 0;  // a pid says nothing in another one
-  pid_t pid = 0;
-  std::uint64_t startTicks = 0;  // since boot: a pid that was used again is not the same launcher
-  std::string text() const;      // "computesdk-UID-NAMESPACE-PID-START"
-  static std::optional<DelegationName> parse(std::string_view text);
-};
+// "computesdk-UID-HEX16": how launchers' folders and scopes are called. nullopt: not one of ours.
+std::string newDelegationName(uid_t uid);
+std::optional<uid_t> ownerInName(std::string_view name);
 
-// Field 22 of /proc/PID/stat; 0 when the process is gone.
-std::uint64_t startTicksOf(pid_t pid);
-// The inode of this process's pid namespace; 0 without /proc.
-std::uint64_t pidNamespace();
-
-using IsAlive = std::function<bool(const DelegationName&)>;
-bool launcherIsAlive(const DelegationName& name);
-
-// Removes what dead launchers of `uid` left below this process's own groups: processes killed, folders removed.
-// Folders of another naming, owner or pid namespace are not touched. Gives the number of launchers' folders removed.
-std::size_t sweepStale(FileTree& tree, const Layout& layout, uid_t uid, const IsAlive& isAlive = launcherIsAlive,
-                       KillProcess kill = nullptr);
+// Removes what dead launchers of `uid` left below this process's own groups: folders whose lock is free; processes
+// killed, folders removed. Folders of another naming or owner are not touched. Gives the number removed.
+std::size_t sweepStale(FileTree& tree, const Layout& layout, uid_t uid, KillProcess kill = nullptr);
 
 // Processes in one group's folder, itself excluded.
 std::vector<pid_t> processesOf(FileTree& tree, const std::string& folder);

@@ -1,6 +1,7 @@
 // The folders of one launcher: made by the host, owned by the uid that the launcher runs as.
+#include <fcntl.h>
+
 #include <cerrno>
-#include <cstdio>
 
 #include "cgroups.hpp"
 
@@ -62,14 +63,33 @@ void stepAside(FileTree& tree, const std::string& own, const DelegationRequest& 
     if (pid != request.host && pid != request.launcher) return;
   }
   if (!make(tree, own + kHostLeaf).ok()) return;
-  (void)tree.write(own + kHostLeaf + "/cgroup.procs", std::to_string(request.host));
+  for (const pid_t pid : {request.host, request.launcher}) {
+    (void)tree.write(own + kHostLeaf + "/cgroup.procs", std::to_string(pid));
+  }
 }
 
 struct Prepared {
   std::string folder;  // "" if it did not work
+  UniqueFd lock;
   std::string enabled;
   std::string why;
 };
+
+Prepared unprepared(std::string why) {
+  Prepared prepared;
+  prepared.why = std::move(why);
+  return prepared;
+}
+
+// A new locked folder below `parent`. Somebody's sweep may come between making and locking: then again.
+Result<UniqueFd> makeLocked(FileTree& tree, const std::string& folder) {
+  for (int attempt = 0;; ++attempt) {
+    const Status made = make(tree, folder);
+    if (!made.ok()) return made.error();
+    auto lock = tree.lockFolder(folder);
+    if ((lock.ok() && tree.exists(folder)) || attempt == 3) return lock;
+  }
+}
 
 // The launcher into its leaf, the controllers on, the ownership right. `folder` exists and holds no other process.
 Prepared furnish(FileTree& tree, const std::string& folder, const DelegationRequest& request) {
@@ -96,18 +116,19 @@ Prepared belowOwnGroup(FileTree& tree, const Layout& layout, const DelegationReq
                        const std::string& name) {
   const std::string& own = layout.of(Controller::kFreezer);
   if (!tree.writable(own) || !tree.writable(own + "/cgroup.procs") || !tree.writable(own + "/cgroup.subtree_control")) {
-    return {{}, {}, "the own group " + own + " is not delegated to this user"};
+    return unprepared("the own group " + own + " is not delegated to this user");
   }
   if (!anyOf(enable(tree, own))) {
     stepAside(tree, own, request);
     if (!anyOf(enable(tree, own))) {
-      return {{}, {}, "the own group " + own + " holds other processes, so it cannot be divided"};
+      return unprepared("the own group " + own + " holds other processes, so it cannot be divided");
     }
   }
   const std::string folder = own + "/" + name;
-  const Status made = make(tree, folder);
-  if (!made.ok()) return {{}, {}, made.error().message};
+  auto lock = makeLocked(tree, folder);
+  if (!lock.ok()) return unprepared(lock.error().message);
   Prepared prepared = furnish(tree, folder, request);
+  prepared.lock = std::move(*lock);
   if (prepared.folder.empty()) {
     (void)tree.write(own + "/cgroup.procs", std::to_string(request.launcher));
     (void)tree.removeDirectory(folder + kLauncherLeaf);
@@ -118,18 +139,21 @@ Prepared belowOwnGroup(FileTree& tree, const Layout& layout, const DelegationReq
 
 Prepared belowScope(FileTree& tree, const Layout& layout, const DelegationRequest& request, const std::string& name) {
   if (!request.startScope) return {};
-  if (layout.unifiedMount.empty()) return {{}, {}, "the v2 tree is not wholly in sight"};
+  if (layout.unifiedMount.empty()) return unprepared("the v2 tree is not wholly in sight");
   const auto scope = request.startScope(request.launcher, name);
-  if (!scope.ok()) return {{}, {}, scope.error().message};
-  return furnish(tree, layout.unifiedMount + *scope, request);
+  if (!scope.ok()) return unprepared(scope.error().message + ": " + scope.error().why);
+  auto lock = tree.lockFolder(layout.unifiedMount + *scope);
+  if (!lock.ok()) return unprepared(lock.error().message);
+  Prepared prepared = furnish(tree, layout.unifiedMount + *scope, request);
+  prepared.lock = std::move(*lock);
+  return prepared;
 }
 
 }  // namespace
 
 Delegation delegate(FileTree& tree, const Layout& layout, const DelegationRequest& request) {
   Delegation delegation;
-  const std::string name =
-      DelegationName{request.uid, request.pidNamespace, request.launcher, request.launcherStart}.text();
+  const std::string name = newDelegationName(request.uid);
   if (layout.kind == GroupKind::kV1) {
     for (std::size_t i = 0; i < kControllers; ++i) {
       if (layout.own[i].empty()) {
@@ -137,13 +161,12 @@ Delegation delegate(FileTree& tree, const Layout& layout, const DelegationReques
         continue;
       }
       const std::string folder = layout.own[i] + "/" + name;
-      Status done = make(tree, folder);
-      if (done.ok()) {
-        done = give(tree, folder, request);
-        if (!done.ok()) (void)tree.removeDirectory(folder);
-      }
+      auto lock = makeLocked(tree, folder);
+      Status done = lock.ok() ? give(tree, folder, request) : Status(lock.error());
+      if (lock.ok() && !done.ok()) (void)tree.removeDirectory(folder);
       if (done.ok()) {
         delegation.folders_[i] = folder;
+        delegation.locks_[i] = std::move(*lock);
         delegation.kind_ = GroupKind::kV1;
       } else {
         note(delegation.why_, done.error().message);
@@ -167,6 +190,7 @@ Delegation delegate(FileTree& tree, const Layout& layout, const DelegationReques
   for (std::size_t i = 0; i < kControllers; ++i) {
     if (i == static_cast<std::size_t>(Controller::kFreezer) || lists(prepared.enabled, kNames[i])) {
       delegation.folders_[i] = prepared.folder;
+      delegation.locks_[i] = UniqueFd(::fcntl(prepared.lock.get(), F_DUPFD_CLOEXEC, 3));
     } else {
       note(delegation.why_, std::string("the ") + kNames[i] + " controller is not delegated");
     }
@@ -174,9 +198,12 @@ Delegation delegate(FileTree& tree, const Layout& layout, const DelegationReques
   return delegation;
 }
 
-Result<UniqueFd> Delegation::open(FileTree& tree, Controller controller) const {
-  if (folder(controller).empty()) return Error{.kind = ErrorClass::kNotFound, .message = "no such controller"};
-  return tree.openFolder(folder(controller));
+Result<UniqueFd> Delegation::open(Controller controller) const {
+  const UniqueFd& lock = locks_[static_cast<std::size_t>(controller)];
+  if (!lock) return Error{.kind = ErrorClass::kNotFound, .message = "no such controller"};
+  UniqueFd copy(::fcntl(lock.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) return systemError(errno, "cannot duplicate a descriptor");
+  return copy;
 }
 
 Status Delegation::remove(FileTree& tree) const {

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,6 +116,12 @@ class RealFileTree final : public FileTree {
     UniqueFd fd(openRetrying(path, O_RDONLY | O_DIRECTORY));
     if (!fd) return failure("cannot open", path);
     return fd;
+  }
+
+  Result<UniqueFd> lockFolder(const std::string& path) override {
+    auto folder = openFolder(path);
+    if (folder.ok() && ::flock(folder->get(), LOCK_EX | LOCK_NB) != 0) return failure("cannot lock", path);
+    return folder;
   }
 
  private:

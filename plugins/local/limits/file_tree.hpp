@@ -36,8 +36,11 @@ class FileTree {
   // Returns when the group at `path` may have lost its last process, or after `most`: by cgroup.events where the
   // kernel has it, else after some milliseconds. May return early.
   virtual void waitForExit(const std::string& path, std::chrono::milliseconds most) = 0;
-  // The folder, open for reading (usable as the dirfd of mkdirat and openat).
+  // The folder, open (usable as the dirfd of mkdirat and openat).
   virtual Result<UniqueFd> openFolder(const std::string& path) = 0;
+  // The same with an exclusive lock that lives as long as the description does, in whatever process: EAGAIN when
+  // somebody else holds it.
+  virtual Result<UniqueFd> lockFolder(const std::string& path) = 0;
 };
 
 // The machine's own tree.
