@@ -274,4 +274,17 @@ void* deepCopy(const StructInfo& info, const void* from, std::pmr::memory_resour
   return copy;
 }
 
+std::size_t payloadSize(const StructInfo& info, const void* value) noexcept {
+  std::size_t bytes = info.size;
+  for (const Field& field : info.fields) {
+    if (field.kind == str || field.kind == FieldKind::bytes) bytes += view(*fieldOf<csdk_str>(value, field)).size();
+    if (field.kind != pairs) continue;
+    const auto* list = fieldOf<csdk_pairs>(value, field);
+    for (std::size_t i = 0; list->items != nullptr && i < list->count; ++i) {
+      bytes += view(list->items[i].key).size() + view(list->items[i].value).size();
+    }
+  }
+  return bytes;
+}
+
 }  // namespace computesdk::registry::host

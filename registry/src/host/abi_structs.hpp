@@ -82,6 +82,9 @@ T readStruct(const T* theirs) noexcept {
 /// as long as ours (readStruct).
 void* deepCopy(const StructInfo& info, const void* from, std::pmr::memory_resource& arena);
 
+/// What a struct that was read weighs in a queue: itself and its texts.
+std::size_t payloadSize(const StructInfo& info, const void* value) noexcept;
+
 template <typename T>
 T* fieldOf(void* base, const Field& field) noexcept {
   return reinterpret_cast<T*>(static_cast<std::byte*>(base) + field.offset);

@@ -94,6 +94,7 @@ void CallSlot::failAsDead(std::string message) {
 csdk_status CallSlot::onCancel(csdk_notify_fn fn, void* ctx) {
   hasNotify_.store(true, std::memory_order_release);
   std::unique_lock lock(mutex_);
+  if (!live()) return CSDK_CANCELLED;
   replace(cancelNotify_, fn, ctx, lock);
   if (cancelled()) run(cancelNotify_, lock);
   return CSDK_OK;
@@ -102,6 +103,7 @@ csdk_status CallSlot::onCancel(csdk_notify_fn fn, void* ctx) {
 csdk_status CallSlot::onResume(csdk_notify_fn fn, void* ctx) {
   hasNotify_.store(true, std::memory_order_release);
   std::unique_lock lock(mutex_);
+  if (!live()) return CSDK_CANCELLED;
   replace(resumeNotify_, fn, ctx, lock);
   if (!paused_ || cancelled()) run(resumeNotify_, lock);
   return CSDK_OK;
@@ -110,6 +112,7 @@ csdk_status CallSlot::onResume(csdk_notify_fn fn, void* ctx) {
 void CallSlot::onReadable(csdk_notify_fn fn, void* ctx) {
   hasNotify_.store(true, std::memory_order_release);
   std::unique_lock lock(mutex_);
+  if (!live()) return;
   replace(readableNotify_, fn, ctx, lock);
   if (cancelled()) run(readableNotify_, lock);
 }
@@ -146,6 +149,7 @@ void CallSlot::waitIdle(Notify& notify, std::unique_lock<std::mutex>& lock) {
 void CallSlot::replace(Notify& notify, csdk_notify_fn fn, void* ctx, std::unique_lock<std::mutex>& lock) {
   notify.fn = nullptr;
   waitIdle(notify, lock);
+  if (!live()) return;  // ended while this waited; settle has been here
   notify.fn = fn;
   notify.ctx = ctx;
 }
@@ -193,11 +197,11 @@ void CallSlot::deliver(Queued& item) {
     std::lock_guard lock(pushMutex_);
     if (auto* output = std::get_if<QueuedOutput>(&item)) {
       sink_->output(output->stream, bytesOf(output->data));
-      sink_->taken(output->data.size());
+      if (listener_ != nullptr) listener_->taken(token_, output->data.size());
     } else {
       auto& result = std::get<QueuedResult>(item);
       if (sink_->result(result.kind, result.value->args) == CSDK_CANCELLED) cancel();
-      sink_->taken(result.bytes);
+      if (listener_ != nullptr) listener_->taken(token_, result.bytes);
     }
   } catch (...) {
     keepException(std::current_exception());

@@ -33,8 +33,13 @@ class CallSink {
   virtual void output(std::uint32_t stream, std::span<const std::byte> data) = 0;
   /// `value` is the struct of `kind`, as long as ours; valid until the function returns. CSDK_CANCELLED: no more.
   virtual csdk_status result(ResultKind kind, const void* value) = 0;
-  /// The caller has taken `bytes` of queued output and results.
-  virtual void taken(std::size_t) {}
+};
+
+/// Hears how much of what a call pushed its caller has taken.
+class TakenListener {
+ public:
+  virtual ~TakenListener() = default;
+  virtual void taken(csdk_call, std::size_t) {}
 };
 
 /// Why a call failed, as the plug-in described it. Owns its text.
@@ -75,7 +80,8 @@ class CallSlot {
   CallSlot& operator=(const CallSlot&) = delete;
 
   /// Starts a call; the slot is held by this thread alone. `queued`: output and results are kept until drain.
-  csdk_call begin(HostContext& host, CallSink& sink, bool queued, std::int64_t deadlineNs);
+  csdk_call begin(HostContext& host, CallSink& sink, bool queued, std::int64_t deadlineNs,
+                  TakenListener* listener = nullptr);
 
   [[nodiscard]] csdk_call token() const noexcept { return token_; }
   [[nodiscard]] HostContext* host() const noexcept { return host_; }
@@ -140,12 +146,15 @@ class CallSlot {
   void run(Notify& notify, std::unique_lock<std::mutex>& lock);
   void waitIdle(Notify& notify, std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool sameCall(csdk_call token) const noexcept;
+  /// Not ended. Asked under the mutex before a function is registered, for settle takes them away under it.
+  [[nodiscard]] bool live() const noexcept;
 
   const std::uint32_t index_;
   std::atomic<std::uint64_t> word_{0};  ///< generation, live bit, number of threads inside
   csdk_call token_ = 0;
   HostContext* host_ = nullptr;
   CallSink* sink_ = nullptr;
+  TakenListener* listener_ = nullptr;
   bool queued_ = false;
   std::int64_t deadlineNs_ = 0;
   csdk_status status_ = CSDK_OK;
@@ -193,6 +202,9 @@ class CallTable {
   std::uint32_t chunksUsed_ = 0;
   std::atomic<CallSlot*> chunks_[kChunks] = {};
 };
+
+/// Ends a call from the plug-in's side: its operation returned, or its process answered or died. Counts a second end.
+void finishCall(HostContext& host, csdk_call call, csdk_status status);
 
 /// Keeps a call from ending while a host function works on it.
 class CallPin {

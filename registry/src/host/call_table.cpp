@@ -92,9 +92,11 @@ void CallPin::unpin() noexcept {
   if ((before & kLive) == 0 && (before & (kLive - 1)) == 1) slot->event_.notify();
 }
 
-csdk_call CallSlot::begin(HostContext& host, CallSink& sink, bool queued, std::int64_t deadlineNs) {
+csdk_call CallSlot::begin(HostContext& host, CallSink& sink, bool queued, std::int64_t deadlineNs,
+                          TakenListener* listener) {
   host_ = &host;
   sink_ = &sink;
+  listener_ = listener;
   queued_ = queued;
   deadlineNs_ = deadlineNs;
   status_ = CSDK_OK;
@@ -117,6 +119,8 @@ bool CallSlot::claim(csdk_status status) {
 }
 
 bool CallSlot::over() const noexcept { return (word_.load(std::memory_order_acquire) & (kLive | (kLive - 1))) == 0; }
+
+bool CallSlot::live() const noexcept { return (word_.load(std::memory_order_acquire) & kLive) != 0; }
 
 bool CallSlot::sameCall(csdk_call token) const noexcept {
   return word_.load(std::memory_order_acquire) >> kIndexBits == token >> kIndexBits;
@@ -161,6 +165,18 @@ void CallSlot::release() {
   ending_.store(Ending::completed, std::memory_order_release);
   CallTable::instance().giveBack(*this);
   if (late) late();
+}
+
+void finishCall(HostContext& host, csdk_call call, csdk_status status) {
+  {
+    CallPin pin(call, &host);
+    if (pin && pin->claim(status > 0 ? CSDK_INTERNAL : status)) {
+      pin->settle();
+      return;
+    }
+  }
+  CallSlot* slot = CallTable::instance().find(call);
+  if (slot == nullptr || !slot->endLate(call)) host.misbehaved("an operation returned a status after it had completed");
 }
 
 }  // namespace computesdk::registry::host

@@ -22,19 +22,6 @@ std::int64_t deadlineOf(const CallContext& context) {
   return ns > 0 ? ns : 1;
 }
 
-/// The operation returned or its thread came back: the end of the call, or of one that was given up.
-void finish(HostContext& host, csdk_call call, csdk_status status) {
-  {
-    CallPin pin(call, &host);
-    if (pin && pin->claim(status > 0 ? CSDK_INTERNAL : status)) {
-      pin->settle();
-      return;
-    }
-  }
-  CallSlot* slot = CallTable::instance().find(call);
-  if (slot == nullptr || !slot->endLate(call)) host.misbehaved("an operation returned a status after it had completed");
-}
-
 /// The sandbox that a call is about; empty for none.
 std::string_view sandboxOf(Op op, const void* args) {
   if (op == Op::processStart) return view(static_cast<const csdk_process_start_args*>(args)->exec->target.id);
@@ -68,7 +55,7 @@ Engine::Engine(HostContext& host, Backend& backend, EngineOptions options)
   // The context outlives the pool's last thread; the backend is kept alive while one of them is stuck in it.
   pool_ = std::make_unique<LanePool>(host.provider(), options_.pool, [&host, &backend](const LanePool::Job& job) {
     const csdk_status status = backend.start(job.op, job.call, job.args);
-    if (status != CSDK_PENDING) finish(host, job.call, status);
+    if (status != CSDK_PENDING) finishCall(host, job.call, status);
   });
 }
 
@@ -104,7 +91,8 @@ bool Engine::begin(Running& running, Op op, void* args, InputSource* input) {
   const OpInfo& info = opInfo(op);
   const void* lent = args;
   SourceBridge* bridge = nullptr;
-  if (copies()) {
+  // A source is read behind the caller's back wherever output is queued.
+  if (copies() || (input != nullptr && options_.queued)) {
     auto owned = std::make_unique<OwnedArgs>();
     if (input != nullptr) bridge = static_cast<SourceBridge*>(owned->memory.allocate(sizeof *bridge));
     owned->args = deepCopy(*info.args, args, owned->memory);
@@ -184,7 +172,7 @@ void Engine::runGated(CallEnd& end, Op op, void* args, CallSink& sink, InputSour
   }
   CallSlot& slot = *running.slot;
   const std::int64_t deadline = deadlineOf(context);
-  slot.begin(host_, sink, options_.queued, deadline);
+  slot.begin(host_, sink, options_.queued, deadline, &backend_);
   {
     std::optional<std::stop_callback<CancelCall>> stop;
     if (context.stop.stop_possible()) stop.emplace(context.stop, CancelCall{&slot});

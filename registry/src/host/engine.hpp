@@ -14,13 +14,10 @@
 namespace computesdk::registry::host {
 
 /// Where operations go: a plug-in's table in this process, or a process of its own.
-class Backend {
+class Backend : public TakenListener {
  public:
-  virtual ~Backend() = default;
   /// Begins an operation. As a slot of csdk_plugin: the status, or CSDK_PENDING.
   virtual csdk_status start(Op op, csdk_call call, const void* args) = 0;
-  /// The caller has taken `bytes` of what the call pushed.
-  virtual void taken(csdk_call, std::size_t) {}
 };
 
 struct EngineOptions {

@@ -56,22 +56,6 @@ csdk_status hostFail(const csdk_host* host, csdk_call call, const csdk_error* er
   return pin->fail(readStruct(error));
 }
 
-/// Bytes of text in a struct that was read, so that what waits in a queue can be counted.
-std::size_t payloadSize(const StructInfo& info, const void* value) {
-  std::size_t bytes = info.size;
-  for (const Field& field : info.fields) {
-    if (field.kind == FieldKind::str || field.kind == FieldKind::bytes) {
-      bytes += view(*fieldOf<csdk_str>(value, field)).size();
-    }
-    if (field.kind != FieldKind::pairs) continue;
-    const auto* pairs = fieldOf<csdk_pairs>(value, field);
-    for (std::size_t i = 0; pairs->items != nullptr && i < pairs->count; ++i) {
-      bytes += view(pairs->items[i].key).size() + view(pairs->items[i].value).size();
-    }
-  }
-  return bytes;
-}
-
 template <typename T>
 csdk_status emit(const csdk_host* host, csdk_call call, ResultKind kind, const T* value, const char* function) {
   CallPin pin(call, &contextOf(host));

@@ -33,9 +33,12 @@ Result<std::shared_ptr<Provider>> openInProcess(LoadedPlugin& plugin, std::share
   const bool async = manifest->threading == Threading::async;
   HostContext& context = keepContext(manifest->name, async, std::move(hooks), args.secrets());
   csdk_provider* provider = nullptr;
-  if (auto opened = openTable(plugin.tables, context, args.get(), provider); !opened) {
+  CallFailure failure;
+  const csdk_status status = openTable(plugin.tables, context, args.get(), provider, failure);
+  if (status != CSDK_OK) {
+    ErrorInfo error = openError(status, std::move(failure), context);
     context.close();
-    return std::move(opened).error();
+    return error;
   }
   OpenedBackend backend;
   backend.backend = std::make_unique<TableBackend>(plugin.tables, provider);

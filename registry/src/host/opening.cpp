@@ -60,11 +60,11 @@ ErrorInfo openError(csdk_status status, CallFailure failure, HostContext& host) 
   return error;
 }
 
-Result<void> openTable(const PluginTables& tables, HostContext& host, const csdk_open_args& args,
-                       csdk_provider*& provider) {
+csdk_status openTable(const PluginTables& tables, HostContext& host, const csdk_open_args& args,
+                      csdk_provider*& provider, CallFailure& failure) {
   NoResults sink;
   CallSlot* slot = CallTable::instance().acquire();
-  if (slot == nullptr) return openError(CSDK_RESOURCE_EXHAUSTED, {}, host);
+  if (slot == nullptr) return CSDK_RESOURCE_EXHAUSTED;
   slot->begin(host, sink, false, 0);
   csdk_status status = tables.plugin.provider_open(&host.table(), slot->token(), &args, &provider);
   if (status > 0 || (status == CSDK_OK && provider == nullptr)) {
@@ -74,10 +74,9 @@ Result<void> openTable(const PluginTables& tables, HostContext& host, const csdk
   if (!slot->claim(status)) host.misbehaved("provider_open completed its call itself");
   while (!slot->over()) slot->event().wait(slot->event().current(), monotonicNs() + 1'000'000);
   slot->settle();
-  CallFailure failure = slot->takeFailure();
+  failure = slot->takeFailure();
   slot->release();
-  if (status == CSDK_OK) return {};
-  return openError(status, std::move(failure), host);
+  return status;
 }
 
 }  // namespace computesdk::registry::host

@@ -29,9 +29,9 @@ class ConfigArgs {
 /// A host context that lives for ever, as its table must.
 HostContext& keepContext(std::string provider, bool async, HostHooks hooks, std::shared_ptr<const SecretStore> secrets);
 
-/// Calls provider_open. Errors: what the plug-in said against the configuration.
-Result<void> openTable(const PluginTables& tables, HostContext& host, const csdk_open_args& args,
-                       csdk_provider*& provider);
+/// Calls provider_open; `failure` is what the plug-in said against the configuration.
+csdk_status openTable(const PluginTables& tables, HostContext& host, const csdk_open_args& args,
+                      csdk_provider*& provider, CallFailure& failure);
 
 /// The error of a provider_open that ended so.
 ErrorInfo openError(csdk_status status, CallFailure failure, HostContext& host);
