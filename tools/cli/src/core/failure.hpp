@@ -1,0 +1,27 @@
+#pragma once
+
+#include <computesdk/error.hpp>
+
+#include <string>
+
+// How a failure is told, and with which exit code.
+namespace computesdk::cli {
+
+/// Exit code of run, exec and code when we, not the command, failed.
+inline constexpr int kOurFailure = 125;
+
+/// formatError with colours when stderr takes them.
+std::string styledError(const ErrorInfo& error);
+/// {"error": {…}}, one line.
+std::string errorJson(const ErrorInfo& error);
+
+/// Tells the failure: JSON on stdout, or the five parts on stderr. Returns the exit code of its kind.
+int fail(const ErrorInfo& error, bool json);
+/// The same for a verb whose answer is an exit code: 0 yes, 1 no, so a failure is never 1.
+int failPredicate(const ErrorInfo& error, bool json);
+
+ErrorInfo usageFailure(std::string what, std::string why, std::string fix);
+/// "cannot open FILE: No such file or directory", by errno.
+ErrorInfo fileFailure(const std::string& verb, const std::string& path, int number);
+
+}  // namespace computesdk::cli

@@ -1,0 +1,167 @@
+#include "core/session.hpp"
+
+#include <cstdlib>
+#include <set>
+
+#include "core/failure.hpp"
+#include "core/interrupt.hpp"
+#include "core/terminal.hpp"
+
+namespace computesdk::cli {
+namespace {
+
+std::string_view variable(const char* name) {
+  const char* value = secure_getenv(name);
+  return value == nullptr ? std::string_view{} : std::string_view(value);
+}
+
+void showLog(const LogMessage& message) {
+  static const bool debug = !variable("COMPUTESDK_DEBUG").empty() && variable("COMPUTESDK_DEBUG") != "0";
+  if (message.level < LogLevel::warning && !debug) return;
+  std::string text = message.provider.empty() ? message.message : message.provider + ": " + message.message;
+  if (message.level >= LogLevel::warning) {
+    warn(text);
+  } else {
+    printErr(styledErr("· " + text, Style::dim) + "\n");
+  }
+}
+
+ErrorInfo noSuchSandbox(std::string_view word, const std::string& provider) {
+  ErrorInfo error;
+  error.code = ErrorCode::notFound;
+  error.what = "cannot find the sandbox \"" + printable(word) + "\"";
+  error.why = "there is no sandbox with that id, and none with that name";
+  error.fix = provider.empty() ? "computesdk ls" : "computesdk ls --provider " + provider;
+  error.provider = provider;
+  return error;
+}
+
+}  // namespace
+
+void addCommonFlags(Arguments& arguments, CommonFlags& flags, bool withProvider, bool withJson) {
+  if (withProvider) arguments.option("--provider", "NAME", takeWord(flags.provider), "Use this provider.");
+  arguments.repeated("--provider-path", "DIR", takeTexts(flags.providerPaths), "Look for providers here first.");
+  if (withJson) arguments.flag("--json", flags.json, "Print JSON, also for errors.");
+  arguments.option("--color", "WHEN", takeChoice(flags.color, {"auto", "always", "never"}), "auto, always or never.");
+  arguments.flag("-q,--quiet", flags.quiet, "No status lines, no progress bars.");
+  arguments.refused("--api-key,--token", "a secret in the arguments can be read by every user of this machine",
+                    "set the provider's variable (computesdk provider info NAME), or write it into ./.env");
+}
+
+std::vector<std::filesystem::path> absolutePaths(const std::vector<std::string>& paths) {
+  std::vector<std::filesystem::path> out;
+  for (const std::string& path : paths) {
+    std::error_code ignored;
+    out.push_back(std::filesystem::absolute(path, ignored).lexically_normal());
+  }
+  return out;
+}
+
+Result<Session> Session::open(const CommonFlags& flags) {
+  Session session;
+  session.flags_ = flags;
+  auto config = loadConfig();
+  if (!config) return std::move(config).error();
+  session.config_ = std::move(*config);
+  std::string_view color = flags.color.empty() ? std::string_view(session.config_.color) : flags.color;
+  chooseStyle(color == "always"  ? ColorMode::always
+              : color == "never" ? ColorMode::never
+                                 : ColorMode::automatic,
+              flags.quiet || flags.json);
+  for (const std::string& warning : session.config_.warnings) warn(warning);
+  if (auto read = session.readDotEnv(flags); !read) return std::move(read).error();
+
+  const Config& c = session.config_;
+  ComputeConfig wanted;
+  // The variable is the registry's to obey or to warn about; a file says less than it.
+  if (variable("COMPUTESDK_PROVIDER").empty()) {
+    wanted.provider = c.providers.empty() ? c.provider : std::string{};
+    wanted.providers = c.providers;
+  }
+  wanted.providerOptions = c.options;
+  wanted.strategy = c.strategy == "round-robin" ? Strategy::roundRobin : Strategy::priority;
+  wanted.fallbackOnError = c.fallbackOnError;
+  wanted.providerPaths = absolutePaths(flags.providerPaths);
+  for (const std::string& path : c.providerPaths) wanted.providerPaths.emplace_back(path);
+  wanted.allowProviders = c.allowProviders;
+  wanted.denyProviders = c.denyProviders;
+  wanted.providerPriorities = c.priorities;
+  wanted.log = showLog;
+  if (!session.dotEnv_.empty()) {
+    wanted.environment = [values = session.dotEnv_](std::string_view name) -> std::optional<std::string> {
+      std::string_view set = variable(std::string(name).c_str());
+      if (!set.empty()) return std::string(set);
+      auto found = values.find(name);
+      if (found == values.end()) return std::nullopt;
+      return found->second.value;
+    };
+  }
+  if (auto set = session.compute_.setConfig(nothrow, std::move(wanted)); !set) return std::move(set).error();
+  return session;
+}
+
+Result<void> Session::readDotEnv(const CommonFlags& flags) {
+  std::string warning;
+  auto text = readOwnFile("./.env", warning);
+  if (!text) return std::move(text).error();
+  if (!warning.empty()) warn(warning);
+  if (!*text) return {};
+  DotEnv all = parseDotEnv(**text);
+  if (all.empty()) return {};
+
+  // Only names that a manifest marks secret, and never one that could redirect where secrets go.
+  ComputeConfig plain;
+  plain.providerPaths = absolutePaths(flags.providerPaths);
+  for (const std::string& path : config_.providerPaths) plain.providerPaths.emplace_back(path);
+  Compute compute;
+  if (auto set = compute.setConfig(nothrow, std::move(plain)); !set) return std::move(set).error();
+  auto providers = compute.providers(nothrow);
+  if (!providers) return std::move(providers).error();
+  for (const ProviderInfo& provider : *providers) {
+    for (const ProviderSetting& setting : provider.settings) {
+      if (!setting.secret) continue;
+      for (const std::string& name : setting.env) {
+        auto found = all.find(name);
+        if (found == all.end() || found->second.value.empty() || name.starts_with("COMPUTESDK_")) continue;
+        dotEnv_.insert(*found);
+      }
+    }
+  }
+  return {};
+}
+
+Result<Sandbox> Session::find(std::string_view word) {
+  auto manager = sandboxes();
+  std::optional<ErrorInfo> failure;
+  auto keep = [&failure](ErrorInfo error) {
+    // That a provider has no such ids, or no names, only means that it is not there.
+    bool absence = error.code == ErrorCode::notFound || error.code == ErrorCode::invalidArgument ||
+                   error.code == ErrorCode::unsupported || error.code == ErrorCode::sandboxGone;
+    if (!absence && !failure) failure = std::move(error);
+  };
+  auto byId = [&]() -> std::optional<Sandbox> {
+    auto found = manager.getById(nothrow, word, {.provider = flags_.provider, .stop = stopToken()});
+    if (found) return std::move(*found);
+    keep(std::move(found).error());
+    return std::nullopt;
+  };
+  auto byName = [&]() -> std::optional<Sandbox> {
+    auto name = parseSandboxName(word);
+    if (!name) return std::nullopt;
+    auto found = manager.find(
+        nothrow,
+        {.name = name->name, .namespace_ = name->namespace_, .provider = flags_.provider, .stop = stopToken()});
+    if (found) return std::move(*found);
+    keep(std::move(found).error());
+    return std::nullopt;
+  };
+  // Names have a slash far more often than ids have one.
+  bool nameFirst = word.find('/') != std::string_view::npos;
+  std::optional<Sandbox> found = nameFirst ? byName() : byId();
+  if (!found && interrupted() == 0) found = nameFirst ? byId() : byName();
+  if (found) return std::move(*found);
+  if (failure) return std::move(*failure);
+  return noSuchSandbox(word, flags_.provider);
+}
+
+}  // namespace computesdk::cli
