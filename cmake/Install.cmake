@@ -1,12 +1,14 @@
 # What `cmake --install` puts where. The prefix can be moved afterwards: nothing in it holds an absolute path.
 #
-#   bin/computesdk                     the command line tool
-#   bin/computesdk-plugin-host         the process in which a provider runs that is not trusted
-#   lib/libcomputesdk.so*              the library of applications
-#   lib/computesdk/providers/          the product's own providers, each with its manifest
-#   lib/computesdk/modules/            parts of the library that are opened on first use
-#   include/computesdk/                public headers
-#   lib/cmake/ComputeSDK/              find_package(ComputeSDK)
+#   bin/computesdk                              the command line tool
+#   lib/libcomputesdk.so*                       the library of applications
+#   lib/computesdk/computesdk-plugin-host       the process in which a provider runs that is not trusted
+#   lib/computesdk/modules/                     parts of the library that are opened on first use
+#   lib/computesdk/providers/                   the product's own providers, each with its manifest
+#   include/computesdk/                         public headers
+#   lib/cmake/ComputeSDK/                       find_package(ComputeSDK)
+#
+# Programs and providers install themselves, in their rooms; here is the rest.
 option(COMPUTESDK_INSTALL "Offer installation" ${PROJECT_IS_TOP_LEVEL})
 if(NOT COMPUTESDK_INSTALL)
   return()
@@ -15,20 +17,10 @@ include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/ComputeSDK)
 
-set(package_targets csdk_plugin_api)
-foreach(target computesdk)
-  if(TARGET ${target})
-    list(APPEND package_targets ${target})
-  endif()
-endforeach()
-install(TARGETS ${package_targets} EXPORT ComputeSDKTargets
+install(TARGETS computesdk csdk_plugin_api EXPORT ComputeSDKTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(program computesdk_cli computesdk-plugin-host)
-  if(TARGET ${program})
-    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  endif()
-endforeach()
+install(TARGETS computesdk_store LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/computesdk/modules)
 
 # Public headers: those of the plug-in ABI, those of the runtime, and the values of the registry that both speak of. The
 # registry's own interface (registry/include/computesdk/registry) stays inside.
