@@ -3,6 +3,7 @@
 #include <computesdk/registry/provider.hpp>
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
@@ -22,7 +23,7 @@ struct Environment {
   std::function<std::optional<std::string>(std::string_view name)> get;
   std::filesystem::path home;  ///< of the user
   bool secure = false;         ///< AT_SECURE: the environment and the user's folders are off
-  uid_t user = 0;              ///< effective user id: beside root, the one owner of files that is trusted
+  uid_t user = ::geteuid();    ///< beside root, the one owner of files that is trusted
 };
 /// The real one (secure_getenv, HOME or else the password file's folder, geteuid).
 Environment processEnvironment();
@@ -103,15 +104,16 @@ class Registry {
   static Result<std::shared_ptr<Registry>> open(RegistryOptions options);
   virtual ~Registry() = default;
 
-  /// Folders in order, with why each is used or not (`path`, `note`).
+  /// A place where manifests are looked for.
   struct SearchFolder {
     std::filesystem::path path;
     std::string origin;   ///< "COMPUTESDK_PROVIDER_PATH", "user", "product", …
     std::string ignored;  ///< why it is not used; empty when it is
   };
+  /// In order of precedence.
   [[nodiscard]] virtual std::vector<SearchFolder> searchPath() const = 0;
 
-  /// Manifests in effect (the first of each name), and nothing else.
+  /// Manifests in effect: the first good one of each name.
   [[nodiscard]] virtual std::vector<std::shared_ptr<const Manifest>> manifests() const = 0;
   [[nodiscard]] virtual std::shared_ptr<const Manifest> manifest(std::string_view name) const = 0;
 
