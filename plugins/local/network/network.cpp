@@ -40,8 +40,12 @@ int supervisorFile() {
       if (n <= 0) return -1;
       at += n;
     }
-    if (fd >= 0) ::fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-    return fd;
+    if (fd < 0) return -1;
+    ::fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    if (fd > kSupervisorSocket) return fd;
+    const int higher = ::fcntl(fd, F_DUPFD_CLOEXEC, kSupervisorSocket + 1);  // away from the socket's number
+    ::close(fd);
+    return higher;
   }();
   return file;
 }

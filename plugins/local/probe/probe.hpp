@@ -53,28 +53,19 @@ struct Report {
   Error refusal() const;
 };
 
-// The machine as the probe sees it. Each function is one question; errno values are positive, 0 is success.
+// The machine as the probe sees it.
 class Machine {
  public:
   virtual ~Machine() = default;
-  // Content of a small file, or "" with errno in `error`.
-  virtual std::string read(const std::string& path, int& error) = 0;
-  virtual bool executable(const std::string& path) = 0;
-  virtual std::uint32_t uid() = 0;
-  virtual std::string kernelRelease() = 0;
-  // Each tried in a child of its own; the errno that it met. `step` tells at which of several steps.
-  virtual int tryUserNamespace(std::string& step) = 0;  // "unshare", "setgroups", "uid_map", "capability"
-  virtual int tryNamespaces() = 0;
-  virtual int tryProcMount() = 0;
-  virtual int trySeccomp() = 0;
-  virtual int tryClone3() = 0;
-  virtual int tryOpenat2() = 0;
-  virtual int tryOverlay() = 0;  // tmpfs upper, userxattr
-  virtual int tryTerminals() = 0;
-  virtual int tryTun() = 0;    // open of /dev/net/tun for reading and writing
-  virtual int tryMemfd() = 0;  // sealed
-  virtual int tryPidfd() = 0;
+  // Whether a primitive works: 0, or the errno that it met. `detail` becomes: of kUserNamespaces the step that failed
+  // ("create", "maps", "use"); of kCgroups "v1", "v2" or why not; of programs the path found.
+  virtual int attempt(Primitive primitive, std::string& detail) = 0;
+  // Content of a small file without its last newline; "" if there is none.
+  virtual std::string read(const std::string& path) = 0;
+  virtual bool root() = 0;
 };
+// Tries in short-lived children of a small static helper, with an empty environment. As root the helper first takes
+// on an unused uid, as the launcher does.
 std::unique_ptr<Machine> realMachine();
 
 // Answers with a given errno for the primitives set in it; everything else is asked of `inner`.
