@@ -1,6 +1,8 @@
 // Frames over SEQPACKET sockets, host side. Sending is atomic, so that any thread may use one socket at once.
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +46,9 @@ enum class Receipt : std::uint8_t { kFrame, kNothing, kEnd };
 Receipt receiveFrame(int socket, Frame& frame);
 // Waits up to timeoutMs (negative: for ever) for a frame.
 Receipt waitFrame(int socket, Frame& frame, int timeoutMs);
+
+// write() that never raises SIGPIPE in this process: a library may not end its host because a command stopped reading.
+ssize_t writeQuietly(int fd, std::span<const std::byte> bytes);
 
 // poll() on one descriptor, EINTR handled. True when something came.
 bool waitReadable(int fd, int timeoutMs);

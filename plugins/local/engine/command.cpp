@@ -33,9 +33,10 @@ void merge(Pairs& into, const Pairs& from) {
   }
 }
 
-Pairs baseEnvironment(bool pty) {
+Pairs baseEnvironment(const Meta& meta, bool pty) {
+  const bool isolated = meta.isolation == Isolation::kNamespaces;
   return {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-          {"HOME", "/home/sandbox"},
+          {"HOME", isolated ? "/home/sandbox" : meta.workdir},
           {"USER", "sandbox"},
           {"LANG", "C.UTF-8"},
           {"TERM", pty ? "xterm-256color" : "dumb"}};
@@ -51,7 +52,7 @@ Result<std::vector<char>> execBody(const SandboxState& state, const CommandLine&
   const std::vector<std::string> shell = {"/bin/sh", "-c", command.shell};
   const std::vector<std::string>& argv = command.argv.empty() ? shell : command.argv;
   if (argv[0].empty()) return invalid("The command's name is empty", "Give the program's name as the first word.");
-  Pairs env = baseEnvironment(pty.has_value());
+  Pairs env = baseEnvironment(state.meta, pty.has_value());
   merge(env, state.meta.envs);
   merge(env, command.env);
   std::size_t size = sizeof(protocol::ExecBody) + command.cwd.size() + 8;

@@ -147,10 +147,16 @@ Result<Meta> newMeta(const CreateSpec& spec, const Launcher& launcher) {
   meta.expiresMs = spec.ttl.count() == 0 ? 0 : meta.createdMs + spec.ttl.count();
   meta.network = spec.network;
   meta.isolation = spec.isolation;
-  meta.workdir = spec.workdir.empty() ? "/home/sandbox" : spec.workdir;
+  meta.workdir = spec.workdir;
+  if (meta.workdir.empty() && spec.isolation == Isolation::kNamespaces) meta.workdir = "/home/sandbox";
+  if (meta.workdir.empty()) {
+    char folder[4096];
+    meta.workdir = getcwd(folder, sizeof folder) != nullptr && folder[0] == '/' ? folder : "/";
+  }
   meta.limits = spec.limits;
   // The disk is memory, and its bytes are counted as memory.
   meta.limits.diskBytes = std::min(spec.limits.diskBytes, spec.limits.memoryBytes);
+  if (spec.isolation == Isolation::kNone) meta.network = NetworkMode::kFull;  // the host's own
   meta.cgroups = launcher.cgroups();
   meta.cpuHard = launcher.cpuCgroup() && spec.limits.milliCpus != 0;
   meta.envs = spec.envs;
@@ -196,6 +202,23 @@ Status awaitReady(Making& making, int control) {
   return okStatus();
 }
 
+// Modes that cannot be met are refused, never dropped.
+Status canMeet(const CreateSpec& spec) {
+  Error error;
+  error.kind = ErrorClass::kUnimplemented;
+  if (spec.network == NetworkMode::kFull && spec.isolation == Isolation::kNamespaces) {
+    error.message = "This build of the local provider has no network mode \"full\"";
+    error.fix = "Leave the network at \"none\"; ports of the sandbox are reached by their URL all the same.";
+    return error;
+  }
+  if (spec.isolation == Isolation::kNone && (!spec.mounts.empty() || !spec.templateDirectory.empty())) {
+    error.message = "Without isolation there is no root of its own to mount anything in";
+    error.fix = "Drop the mounts and the template, or keep the isolation.";
+    return error;
+  }
+  return okStatus();
+}
+
 }  // namespace
 
 Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
@@ -203,13 +226,7 @@ Engine::~Engine() = default;
 
 Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
   if (Status valid = validate(spec); !valid.ok()) return valid.error();
-  if (spec.isolation == Isolation::kNone || spec.network == NetworkMode::kFull) {
-    Error error;
-    error.kind = ErrorClass::kUnimplemented;
-    error.message = spec.isolation == Isolation::kNone ? "local cannot run without isolation yet"
-                                                       : "local has no network mode full yet";
-    return error;
-  }
+  if (Status met = canMeet(spec); !met.ok()) return met.error();
   const LauncherKey key{spec.isolation, spec.templateDirectory, spec.mounts};
   const Launcher* dead = nullptr;
   for (int attempt = 0;; ++attempt) {

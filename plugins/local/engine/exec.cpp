@@ -242,7 +242,7 @@ class Run {
       pending_.resize(std::min(got.size, pending_.size()));
       sent_ = 0;
     }
-    const ssize_t n = write(inputTarget(), pending_.data() + sent_, pending_.size() - sent_);
+    const ssize_t n = writeQuietly(inputTarget(), std::span(pending_).subspan(sent_));
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0) {  // it does not read any more
       pending_.clear();

@@ -151,7 +151,7 @@ Result<std::size_t> Process::writeInput(std::span<const std::byte> bytes) {
     return plain(ErrorClass::kFailedPrecondition, "The command has no input",
                  "Start it with input, or it was closed already.");
   }
-  const ssize_t n = write(state_->input.get(), bytes.data(), bytes.size());
+  const ssize_t n = writeQuietly(state_->input.get(), bytes);
   if (n >= 0) return static_cast<std::size_t>(n);
   if (errno == EAGAIN || errno == EINTR) return std::size_t{0};
   return systemError(errno, "Writing to the command's input");

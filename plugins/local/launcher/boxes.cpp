@@ -98,7 +98,11 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   armTimer();
 }
 
-void killBox(Box& box) { sys::call(__NR_pidfd_send_signal, box.pidfd, launcher.config->isolated ? 9 : 15, 0, 0); }
+void killBox(Box& box) {
+  // Without a pid namespace init has to clear up first.
+  const int signal = launcher.config->isolated ? 9 : 15;
+  sys::call(__NR_pidfd_send_signal, box.pidfd, signal, 0, 0);
+}
 
 void boxEnded(int index) {
   Box& box = launcher.boxes[index];

@@ -102,6 +102,14 @@ bool serve(int socket, bool fromLauncher) {
   return true;
 }
 
+constexpr int kSigChild = 17, kSigTerm = 15;
+
+// Without a pid namespace the kernel does not clear up behind init.
+[[noreturn]] void end() {
+  if (!self.config->isolated) killDescendants();
+  sys::exitNow(0);
+}
+
 void handle(const sys::Event& event) {
   const auto source = static_cast<Source>(event.data >> 56);
   const int index = static_cast<int>(event.data & 0xffffffff), part = static_cast<int>(event.data >> 32 & 0xff);
@@ -115,11 +123,12 @@ void handle(const sys::Event& event) {
       }
       break;
     case Source::kLauncher:
-      if (!serve(self.launcher, true)) sys::exitNow(0);
+      if (!serve(self.launcher, true)) end();
       break;
     case Source::kSignals: {
-      char info[128 * 4];
+      std::uint32_t info[32];  // a signalfd_siginfo, which begins with the signal's number
       while (sys::readFd(self.signals, info, sizeof info) > 0) {
+        if (info[0] == kSigTerm) end();
       }
       reapAll();
       break;
@@ -132,9 +141,10 @@ void handle(const sys::Event& event) {
 
 // All signals come by descriptor; none interrupts.
 int openSignals() {
-  const std::uint64_t all = ~std::uint64_t{0}, child = std::uint64_t{1} << (17 - 1);
+  const std::uint64_t all = ~std::uint64_t{0};
+  const std::uint64_t wanted = std::uint64_t{1} << (kSigChild - 1) | std::uint64_t{1} << (kSigTerm - 1);
   sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, sys::word(&all), 0, 8);
-  return static_cast<int>(sys::call(__NR_signalfd4, -1, sys::word(&child), 8, sys::kCloexec | sys::kNonblock));
+  return static_cast<int>(sys::call(__NR_signalfd4, -1, sys::word(&wanted), 8, sys::kCloexec | sys::kNonblock));
 }
 
 // Keeps only what a sandbox needs of the launcher's descriptors, at the lowest numbers.
@@ -154,6 +164,25 @@ void adoptDescriptors(Birth& birth) {
   sys::closeRange(static_cast<unsigned>(next), ~0U);
 }
 
+// Only what keeps order: orphans come to us, and we end with the launcher.
+void enterUnisolated(Birth& birth) {
+  constexpr int kParentDeathSignal = 1, kSubreaper = 36;
+  sys::prctl(kParentDeathSignal, kSigTerm);
+  sys::prctl(kSubreaper, 1);
+  std::uint64_t processes[2];
+  // The limit would count everything else that this user runs, so it stays what it was.
+  if (sys::getRlimit(0, 6 /* NPROC */, processes) == 0 && processes[0] < 0xffffffff) {
+    birth.spec.processes = static_cast<std::uint32_t>(processes[0]);
+  } else {
+    birth.spec.processes = 0;
+  }
+  const int result = sys::changeDir(birth.workdir);
+  if (result == 0) return;
+  const protocol::ReadyBody body{protocol::Step::kWorkdir, -result};
+  sendBody(birth.host, FrameType::kReady, body);
+  sys::exitNow(1);
+}
+
 }  // namespace
 
 void runInit(const Config& config, Birth& birth) {
@@ -167,6 +196,9 @@ void runInit(const Config& config, Birth& birth) {
   adoptDescriptors(birth);
   sys::call(__NR_setsid);
   self.signals = openSignals();
+  self.config = &config;
+  self.ownPid = static_cast<int>(sys::call(__NR_getpid));
+  if (!config.isolated) enterUnisolated(birth);
   if (config.isolated) {
     const Outcome outcome = enterSandbox(config, birth);
     if (!outcome.ok()) {
@@ -175,7 +207,6 @@ void runInit(const Config& config, Birth& birth) {
       sys::exitNow(1);
     }
   }
-  self.config = &config;
   self.spec = birth.spec;
   std::uint64_t files[2];
   if (sys::getRlimit(0, 7 /* NOFILE */, files) == 0 && files[1] < self.spec.openFiles) {

@@ -41,6 +41,7 @@ struct Init {
   const Config* config;
   protocol::CreateBody spec;
   const char* workdir;
+  int ownPid;
   int epoll, signals, launcher, rootFd, oomControl;
   int clients[kMaxClients];
   std::uint32_t nextTag;
@@ -61,10 +62,14 @@ void openProcess(int call, std::uint64_t pid);
 bool haveChildren();
 // SIGKILL to everything that a job started, wherever it went. Signal to its group otherwise.
 void signalJob(const Job& job, int number);
+// SIGKILL to everything below, where no pid namespace does it at init's end.
+void killDescendants();
 
 // memory.cpp
 protocol::UsageBody measure(bool exact);
 void checkMemory();
+// Removes System V segments, after memory ran out.
+void dropSystemV();
 // Whether the memory cgroup's killer struck since the last call.
 bool cgroupKilled();
 

@@ -10,7 +10,8 @@ using protocol::FrameType;
 // RLIMIT_MSGQUEUE's hard limit serves as a label: every descendant of a command inherits it whatever session,
 // group or parent it moves to, it survives exec, and nobody inside can raise it again.
 constexpr int kLabelResource = 12;
-constexpr std::uint64_t kLabelBase = 1 << 20;
+constexpr std::uint64_t kHighestLabel = 819200;  // what Linux gives every process
+
 constexpr int kSigKill = 9;
 
 alignas(16) char childStack[65536];
@@ -76,8 +77,8 @@ void child(void* argument) {
   sys::closeRange(3, ~0U);
   int result = sys::changeDir(orders.cwd);
   if (result < 0) give(Ending::kBadFolder, result);
-  sys::setRlimit(kLabelResource, 819200, orders.label);
-  sys::setRlimit(6 /* NPROC */, orders.processes, orders.processes);
+  sys::setRlimit(kLabelResource, orders.label, orders.label);
+  if (orders.processes > 0) sys::setRlimit(6 /* NPROC */, orders.processes, orders.processes);
   sys::setRlimit(7 /* NOFILE */, orders.openFiles, orders.openFiles);
   const std::uint64_t none = 0;
   sys::call(__NR_rt_sigprocmask, 2, sys::word(&none), 0, 8);
@@ -270,6 +271,42 @@ void finish(Job& job, int status, const std::uint64_t* usage) {
   release(job);
 }
 
+std::uint64_t labelOf(const Job& job) {
+  std::uint64_t own[2] = {kHighestLabel, kHighestLabel};
+  sys::getRlimit(0, kLabelResource, own);
+  const std::uint64_t highest = own[1] < kHighestLabel ? own[1] : kHighestLabel;
+  return highest > 2 ? highest - 1 - job.tag % (highest / 2) : 0;
+}
+
+struct Stat {
+  int parent;
+  char state;
+};
+bool readStat(int pid, Stat& stat) {
+  char text[256];
+  sys::Line<32> path;
+  path << "/proc/" << pid << "/stat";
+  if (sys::slurp(AT_FDCWD, path.text(), text, sizeof text) <= 0) return false;
+  const char* end = text;  // of the name, which may hold anything
+  for (const char* c = text; *c != 0; ++c) end = *c == ')' ? c : end;
+  if (end[0] != ')' || end[1] == 0 || end[2] == 0) return false;
+  stat.state = end[2];
+  stat.parent = static_cast<int>(sys::number(end + 4));
+  return true;
+}
+
+// Without a pid namespace, other processes than ours are in sight.
+bool ours(int pid) {
+  if (self.config->isolated) return true;
+  for (int depth = 0; depth < 4096 && pid > 1; ++depth) {
+    if (pid == self.ownPid) return depth > 0;
+    Stat stat;
+    if (!readStat(pid, stat)) return false;
+    pid = stat.parent;
+  }
+  return false;
+}
+
 bool labelled(int pid, std::uint64_t label) {
   std::uint64_t values[2];
   return sys::getRlimit(pid, kLabelResource, values) == 0 && values[1] == label;
@@ -317,7 +354,7 @@ void startCommand(const protocol::ExecRequest& request, ReceivedFds& fds) {
                      request.cwd.size > 0 ? request.cwd.data : self.workdir,
                      {pipes.child[0], pipes.child[1], pipes.child[2]},
                      (job->flags & protocol::kExecPty) != 0,
-                     kLabelBase + job->tag,
+                     labelOf(*job),
                      self.spec.processes,
                      self.spec.openFiles,
                      Ending::kRunning,
@@ -346,7 +383,7 @@ void startCommand(const protocol::ExecRequest& request, ReceivedFds& fds) {
       closeAndForget(job->output[0]);  // the caller has the master
     }
   }
-  if ((self.spec.flags & protocol::kCreateHardMemory) == 0 && self.nextCheckMs == 0) {
+  if (self.config->isolated && (self.spec.flags & protocol::kCreateHardMemory) == 0 && self.nextCheckMs == 0) {
     self.nextCheckMs = sys::nowMs(sys::kMonotonic) + 25;
   }
 }
@@ -374,19 +411,25 @@ void signalJob(const Job& job, int number) {
     return;
   }
   if (job.pid > 0) sys::killPid(-job.pid, kSigKill);
-  const std::uint64_t label = kLabelBase + job.tag;
+  const std::uint64_t label = labelOf(job);
   // Again until none is left: what forks between two looks is caught by the next one.
   for (int pass = 0; pass < 64; ++pass) {
     const int found = forEachProcess([&](int pid) {
-      if (!labelled(pid, label)) return false;
-      char stat[128];
-      sys::Line<32> path;
-      path << "/proc/" << pid << "/stat";
-      if (sys::slurp(AT_FDCWD, path.text(), stat, sizeof stat) > 0) {
-        const char* state = stat;
-        for (const char* c = stat; *c != 0; ++c) state = *c == ')' ? c : state;
-        if (state[0] == ')' && (state[2] == 'Z' || state[2] == 'X')) return false;
-      }
+      Stat stat;
+      if (!labelled(pid, label) || !readStat(pid, stat) || stat.state == 'Z' || stat.state == 'X') return false;
+      if (!ours(pid)) return false;
+      sys::killPid(pid, kSigKill);
+      return true;
+    });
+    if (found == 0) return;
+  }
+}
+
+void killDescendants() {
+  for (int pass = 0; pass < 64; ++pass) {
+    const int found = forEachProcess([](int pid) {
+      Stat stat;
+      if (!ours(pid) || !readStat(pid, stat) || stat.state == 'Z' || stat.state == 'X') return false;
       sys::killPid(pid, kSigKill);
       return true;
     });

@@ -39,6 +39,23 @@ std::uint64_t systemV() {
   return sum;
 }
 
+// Detached segments outlive whoever made them; after an end for lack of memory they would fill the sandbox for good.
+// Those still attached go with their last process.
+void removeSegments() {
+  static char text[32768];
+  if (sys::slurp(AT_FDCWD, "/proc/sysvipc/shm", text, sizeof text) <= 0) return;
+  const char* c = text;
+  while (*c != 0 && *c != '\n') ++c;
+  while (*c != 0) {
+    ++c;
+    while (*c == ' ') ++c;
+    while (*c != 0 && *c != ' ') ++c;  // past the key
+    while (*c == ' ') ++c;
+    if (*c >= '0' && *c <= '9') sys::call(__NR_shmctl, static_cast<sys::Word>(sys::number(c)), 0 /* IPC_RMID */, 0);
+    while (*c != 0 && *c != '\n') ++c;
+  }
+}
+
 struct ProcessMemory {
   std::uint64_t cheap = 0;  // an upper bound by statm
   std::uint64_t exact = 0;
@@ -133,8 +150,13 @@ bool cgroupKilled() {
     if (*line == '\n') ++line;
   }
   const bool more = kills > self.oomKills;
+  if (more) dropSystemV();
   self.oomKills = kills;
   return more;
+}
+
+void dropSystemV() {
+  if (self.config->isolated) removeSegments();
 }
 
 void checkMemory() {
@@ -152,6 +174,7 @@ void checkMemory() {
     if (job.used && job.pid != 0) job.outOfMemory = true;
   }
   sys::killPid(-1, 9);  // everything but ourselves
+  dropSystemV();
 }
 
 }  // namespace computesdk::local
