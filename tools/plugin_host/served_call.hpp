@@ -42,6 +42,7 @@ class ServedCall final : public registry::host::CallSink, public registry::Input
   // CallSink
   void output(std::uint32_t stream, std::span<const std::byte> data) override;
   csdk_status result(registry::host::ResultKind kind, const void* value) override;
+  [[nodiscard]] std::uint64_t tag() const noexcept override { return call_; }
 
   // InputSource
   [[nodiscard]] std::int64_t sizeHint() const override { return sizeHint_; }

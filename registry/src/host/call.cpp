@@ -1,5 +1,6 @@
 #include "call.hpp"
 
+#include "net/http_call.hpp"
 #include "timer.hpp"
 
 #include <utility>
@@ -128,6 +129,22 @@ void CallSlot::addTimer(std::uint64_t timer) {
   timers_.push_back(timer);
 }
 
+std::shared_ptr<net::HttpCall> CallSlot::http() {
+  hasNotify_.store(true, std::memory_order_release);
+  std::lock_guard lock(mutex_);
+  if (!live()) return nullptr;
+  if (!http_) {
+    http_ = std::make_shared<net::HttpCall>(deadlineNs_, sink_->tag());
+    if (cancelled()) http_->cancelled();
+  }
+  return http_;
+}
+
+std::shared_ptr<net::HttpCall> CallSlot::existingHttp() {
+  std::lock_guard lock(mutex_);
+  return http_;
+}
+
 void CallSlot::keepException(std::exception_ptr error) {
   {
     std::lock_guard lock(mutex_);
@@ -174,6 +191,9 @@ void CallSlot::cancel() {
     run(cancelNotify_, lock);
     run(readableNotify_, lock);
     run(resumeNotify_, lock);
+    const std::shared_ptr<net::HttpCall> requests = http_;
+    lock.unlock();
+    if (requests) requests->cancelled();
   }
   event_.notify();
 }
@@ -181,6 +201,7 @@ void CallSlot::cancel() {
 void CallSlot::settle() {
   if (!hasNotify_.load(std::memory_order_acquire)) return;
   std::vector<std::uint64_t> timers;
+  std::shared_ptr<net::HttpCall> requests;
   {
     std::unique_lock lock(mutex_);
     for (Notify* notify : {&cancelNotify_, &resumeNotify_, &readableNotify_}) {
@@ -188,8 +209,10 @@ void CallSlot::settle() {
       waitIdle(*notify, lock);
     }
     timers.swap(timers_);
+    requests.swap(http_);
   }
   for (std::uint64_t timer : timers) TimerService::instance().cancel(timer);
+  if (requests) requests->end();
 }
 
 void CallSlot::deliver(Queued& item) {

@@ -20,6 +20,10 @@
 #include <variant>
 #include <vector>
 
+namespace computesdk::registry::net {
+class HttpCall;
+}
+
 // One running operation, as the plug-in sees it: a number that is checked at every use.
 namespace computesdk::registry::host {
 
@@ -33,6 +37,8 @@ class CallSink {
   virtual void output(std::uint32_t stream, std::span<const std::byte> data) = 0;
   /// `value` is the struct of `kind`, as long as ours; valid until the function returns. CSDK_CANCELLED: no more.
   virtual csdk_status result(ResultKind kind, const void* value) = 0;
+  /// By what the other end of a line knows the call; 0: there is no line.
+  [[nodiscard]] virtual std::uint64_t tag() const noexcept { return 0; }
 };
 
 /// Hears how much of what a call pushed its caller has taken.
@@ -100,6 +106,10 @@ class CallSlot {
   void runReadable();
   void keepException(std::exception_ptr error);
   void addTimer(std::uint64_t timer);
+  /// The HTTP requests of the call, made with the first use. Null when the call is over.
+  std::shared_ptr<net::HttpCall> http();
+  /// The same, but null when there are none yet.
+  std::shared_ptr<net::HttpCall> existingHttp();
 
   /// Runs the cancel function and wakes all who wait. Idempotent. Any thread that knows the call to be alive.
   void cancel();
@@ -174,6 +184,7 @@ class CallSlot {
   CallFailure failure_;
   std::exception_ptr exception_;
   std::vector<std::uint64_t> timers_;
+  std::shared_ptr<net::HttpCall> http_;
   std::unique_ptr<OwnedArgs> args_;
   bool ownerGone_ = false, endedLate_ = false;
   CallSlot* nextFree_ = nullptr;

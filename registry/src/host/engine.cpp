@@ -1,5 +1,6 @@
 #include "engine.hpp"
 
+#include "net/http_call.hpp"
 #include "source_bridge.hpp"
 #include "timer.hpp"
 
@@ -26,6 +27,13 @@ std::int64_t deadlineOf(const CallContext& context) {
 std::string_view sandboxOf(Op op, const void* args) {
   if (op == Op::processStart) return view(static_cast<const csdk_process_start_args*>(args)->exec->target.id);
   return opInfo(op).targetsSandbox ? view(static_cast<const csdk_target_args*>(args)->target.id) : std::string_view{};
+}
+
+/// The token of the sandbox that a call is about.
+std::string_view sandboxTokenOf(Op op, const void* args) {
+  if (op == Op::processStart) return view(static_cast<const csdk_process_start_args*>(args)->exec->target.token);
+  return opInfo(op).targetsSandbox ? view(static_cast<const csdk_target_args*>(args)->target.token)
+                                   : std::string_view{};
 }
 
 /// Puts `source` where the struct, or the one nested in it, has its source.
@@ -89,6 +97,7 @@ CallEnd Engine::run(Op op, void* args, CallSink& sink, InputSource* input, const
 bool Engine::begin(Running& running, Op op, void* args, InputSource* input) {
   CallSlot& slot = *running.slot;
   const OpInfo& info = opInfo(op);
+  if (const auto carrier = host_.http()) carrier->learn(sandboxTokenOf(op, args));
   const void* lent = args;
   SourceBridge* bridge = nullptr;
   // A source is read behind the caller's back wherever output is queued.

@@ -1,6 +1,7 @@
 #include "host_context.hpp"
 
 #include "futex.hpp"
+#include "net/http_call.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -92,12 +93,26 @@ std::int64_t HostContext::wallMs() const {
       .count();
 }
 
+void HostContext::setHttp(std::shared_ptr<net::HttpCarrier> carrier) {
+  std::lock_guard lock(mutex_);
+  http_ = std::move(carrier);
+  hasHttp_.store(http_ != nullptr, std::memory_order_release);
+}
+
+std::shared_ptr<net::HttpCarrier> HostContext::http() const {
+  if (!hasHttp()) return nullptr;
+  std::lock_guard lock(mutex_);
+  return http_;
+}
+
 void HostContext::close() {
   // Let go outside the lock: the application's objects may call back.
   HostHooks hooks;
   std::shared_ptr<const SecretStore> secrets;
+  std::shared_ptr<net::HttpCarrier> carrier;
   {
     std::lock_guard lock(mutex_);
+    carrier = std::exchange(http_, nullptr);
     hooks = std::exchange(hooks_, HostHooks{});
     secrets = std::exchange(secrets_, nullptr);
   }

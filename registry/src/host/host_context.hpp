@@ -12,6 +12,10 @@
 #include <string>
 #include <string_view>
 
+namespace computesdk::registry::net {
+class HttpCarrier;
+}
+
 namespace computesdk::registry::host {
 
 /// The host as one provider sees it: its csdk_host table and what is counted against it. Never destroyed, because a
@@ -36,7 +40,13 @@ class HostContext {
   void redact(std::string& text) const;
   [[nodiscard]] std::int64_t wallMs() const;
 
-  /// Drops log function, clock and secrets.
+  /// Gives the provider csdk.http/1. Before the plug-in sees the table.
+  void setHttp(std::shared_ptr<net::HttpCarrier> carrier);
+  /// What carries its requests; null when it has no csdk.http/1, or no longer.
+  [[nodiscard]] std::shared_ptr<net::HttpCarrier> http() const;
+  [[nodiscard]] bool hasHttp() const noexcept { return hasHttp_.load(std::memory_order_acquire); }
+
+  /// Drops log function, clock, secrets and csdk.http/1.
   void close();
 
   std::atomic<std::uint64_t> misbehaviour{0}, abandoned{0}, deaths{0};
@@ -50,6 +60,8 @@ class HostContext {
   mutable std::mutex mutex_;
   HostHooks hooks_;
   std::shared_ptr<const SecretStore> secrets_;
+  std::shared_ptr<net::HttpCarrier> http_;
+  std::atomic<bool> hasHttp_{false};
   double tokens_;
   std::int64_t refilledNs_;
   std::uint64_t dropped_ = 0;

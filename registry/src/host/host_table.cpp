@@ -1,5 +1,6 @@
 #include "call.hpp"
 #include "host_context.hpp"
+#include "net/http_extension.hpp"
 #include "timer.hpp"
 
 #include <rapidjson/reader.h>
@@ -131,8 +132,9 @@ csdk_status hostExit(const csdk_host* host, csdk_call call, const csdk_exit* exi
   return emit(host, call, ResultKind::exit, exit, "exit");
 }
 
-const void* hostExtension(const csdk_host*, csdk_str id) {
-  return view(id) == CSDK_EXT_TIMER ? &kTimerExtension : nullptr;
+const void* hostExtension(const csdk_host* host, csdk_str id) {
+  if (view(id) == CSDK_EXT_TIMER) return &kTimerExtension;
+  return view(id) == CSDK_EXT_HTTP && contextOf(host).hasHttp() ? &net::kHttpExtension : nullptr;
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "open_provider.hpp"
 #include "opening.hpp"
 
+#include "net/net_carrier.hpp"
+
 #include <utility>
 
 namespace computesdk::registry {
@@ -31,7 +33,9 @@ Result<std::shared_ptr<Provider>> openInProcess(LoadedPlugin& plugin, std::share
   using namespace host;
   const ConfigArgs args(config, manifest->secrets == Secrets::host);
   const bool async = manifest->threading == Threading::async;
+  const NetworkSettings network = hooks.network;
   HostContext& context = keepContext(manifest->name, async, std::move(hooks), args.secrets());
+  net::giveHttp(context, *manifest, config, network);
   csdk_provider* provider = nullptr;
   CallFailure failure;
   const csdk_status status = openTable(plugin.tables, context, args.get(), provider, failure);

@@ -1,5 +1,6 @@
 #include "remote_backend.hpp"
 
+#include "net/net_carrier.hpp"
 #include "values/text.hpp"
 
 #include <fcntl.h>
@@ -201,6 +202,7 @@ Result<std::shared_ptr<Provider>> openIsolated(std::shared_ptr<const Manifest> m
     settings->library.descriptor = settings->keptLibrary.get();
   }
   settings->config = config;
+  const NetworkSettings network = hooks.network;
   settings->args.emplace(settings->config, manifest->secrets == Secrets::host);
   for (ConfigValue& value : settings->config) {
     if (auto* text = std::get_if<std::string>(&value.value); value.secret && text != nullptr) {
@@ -208,6 +210,7 @@ Result<std::shared_ptr<Provider>> openIsolated(std::shared_ptr<const Manifest> m
     }
   }
   HostContext& context = keepContext(manifest->name, true, std::move(hooks), settings->args->secrets());
+  net::giveHttp(context, *manifest, config, network);
   const Serialize serialize = manifest->serialize;
   auto remote = std::make_unique<RemoteBackend>(std::move(settings), context);
   auto hello = remote->open();

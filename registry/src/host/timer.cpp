@@ -2,6 +2,7 @@
 
 #include "call.hpp"
 #include "host_context.hpp"
+#include "net/http_call.hpp"
 
 #include <pthread.h>
 
@@ -19,24 +20,31 @@ std::chrono::steady_clock::time_point at(std::int64_t ns) {
 
 csdk_status timerStart(const csdk_host* host, csdk_call call, std::int64_t delayNs, csdk_notify_fn fn, void* ctx,
                        std::uint64_t* outTimer) {
-  if (fn == nullptr || outTimer == nullptr) return CSDK_INVALID_ARGUMENT;
+  // Without a function the timer is an event among those of the call's requests.
+  if (outTimer == nullptr || (fn == nullptr && !contextOf(host).http())) return CSDK_INVALID_ARGUMENT;
   CallPin pin(call, &contextOf(host));
   if (!pin) return contextOf(host).stale("timer start", call);
   const std::int64_t now = monotonicNs();
   const std::int64_t longest = std::numeric_limits<std::int64_t>::max() - now;
   const std::int64_t when = now + std::clamp<std::int64_t>(delayNs, 0, longest);
-  const std::uint64_t timer = TimerService::instance().start(when, [call, fn, ctx] {
-    CallPin running(call, nullptr);
-    if (running) fn(ctx);
-  });
+  const std::shared_ptr<net::HttpCall> requests = fn == nullptr ? pin->http() : nullptr;
+  const std::uint64_t timer =
+      requests ? requests->startTimer(when) : TimerService::instance().start(when, [call, fn, ctx] {
+        CallPin running(call, nullptr);
+        if (running && fn != nullptr) fn(ctx);
+      });
   if (timer == 0) return CSDK_RESOURCE_EXHAUSTED;
   *outTimer = timer;
   pin->addTimer(timer);
   return CSDK_OK;
 }
 
-csdk_status timerCancel(const csdk_host*, csdk_call, std::uint64_t timer) {
-  return TimerService::instance().cancel(timer) ? CSDK_OK : CSDK_NOT_FOUND;
+csdk_status timerCancel(const csdk_host* host, csdk_call call, std::uint64_t timer) {
+  if (!TimerService::instance().cancel(timer)) return CSDK_NOT_FOUND;
+  CallPin pin(call, &contextOf(host));
+  const std::shared_ptr<net::HttpCall> requests = pin ? pin->existingHttp() : nullptr;
+  if (requests) requests->timerCancelled(timer);
+  return CSDK_OK;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "detect/config.hpp"
 #include "detect/select.hpp"
+#include "net/proxy.hpp"
 #include "registry/library_check.hpp"
 #include "search/search.hpp"
 #include "trust/sha256.hpp"
@@ -159,6 +160,7 @@ Result<std::shared_ptr<Provider>> RegistryImpl::place(const Found& found, const 
   HostHooks hooks;
   hooks.log = options_.log;
   hooks.pluginHost = options_.pluginHost;
+  hooks.network = net::networkSettings(options_.environment);
   if (*where == Place::isolated) return openIsolated(found.manifest, library.file(), config, std::move(hooks));
   if (!library.ofProduct) {
     // A library that crashes while it is loaded must not take this process along, trusted or not.

@@ -30,12 +30,20 @@ struct ConfigValue {
 };
 using ResolvedConfig = std::vector<ConfigValue>;
 
+/// How requests of plug-ins reach the network. Empty: the system's way.
+struct NetworkSettings {
+  std::string httpsProxy, httpProxy;  ///< URLs; may hold a user and a password
+  std::string noProxy;                ///< hosts, .suffixes and address ranges that are reached directly
+  std::string caFile, caDir;          ///< certificate authorities in place of the system's
+  std::string extraCaFile;            ///< and beside them
+};
+
 /// What the host side tells the world. Copied into every provider.
 struct HostHooks {
   std::function<void(const LogRecord&)> log;  ///< any thread; must not block
   std::function<std::int64_t()> wallMs;       ///< test seam of now_wall_ms; empty: the real clock
   std::filesystem::path pluginHost;           ///< computesdk-plugin-host; empty: findPluginHost()
-
+  NetworkSettings network;
 };
 
 /// A library whose table was read and made whole. One for each file in a process; never unloaded, so never destroyed.
