@@ -24,11 +24,11 @@ PRIVATE_BELOW_PUBLIC = ["registry/include/computesdk/registry"]
 # What plug-in authors may need of the system in the helper for subprocesses.
 C_HEADERS = {"stddef.h", "stdint.h"}
 POSIX_ALLOWED_IN = "plugin_api/include/computesdk/provider/subprocess.hpp"
-# Poco is opened on first use, through these folders' modules only.
-POCO_ALLOWED = re.compile(r"(^|/)(modules?|net|store)/")
+# Poco and Beast are opened on first use: they are linked into these modules only.
+MODULES = ("runtime/store_module", "registry/src/net/module")
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
-SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep|clock_nanosleep)\s*\(|(?<![\w.>\"'])(::|std::)?sleep\s*\(")
+SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep)\s*\(|(?<![\w.>\"'])(::|std::)?sleep\s*\(")
 
 
 def room_of(path):
@@ -133,10 +133,8 @@ def check_start_up(tree):
         for position, name in tree.includes(path):
             if name == "iostream":
                 tree.complain(path, position, "<iostream> costs start-up time: use snprintf and write")
-            if name.startswith("Poco/") and not POCO_ALLOWED.search(str(path)):
-                tree.complain(path, position, "Poco only in a module that is opened on first use")
-            if name.startswith("boost/beast") and not POCO_ALLOWED.search(str(path)):
-                tree.complain(path, position, "Beast only in a module that is opened on first use")
+            if name.startswith(("Poco/", "boost/beast", "boost/asio")) and not any(map(path.is_relative_to, MODULES)):
+                tree.complain(path, position, "Poco, Beast and Asio only in a module that is opened on first use")
 
 
 def check_sleeps(tree):
