@@ -124,7 +124,7 @@ TEST_F(OpenTest, MissingCredentialComesBeforeTheLibrary) {
 }
 
 TEST_F(OpenTest, TheProvidersOwnRefusalIsReported) {
-  install();
+  install(std::string("\"secrets\": \"plugin\",") + kConfig);
   auto provider = open({{"apiKey", "key_bad"}});
   ASSERT_FALSE(provider);
   EXPECT_THAT(formatError(provider.error()), AllOf(HasSubstr("the key is bad"), Not(HasSubstr("key_bad"))));
@@ -132,7 +132,7 @@ TEST_F(OpenTest, TheProvidersOwnRefusalIsReported) {
 
 TEST_F(OpenTest, EveryCandidateSaysItsReason) {
   install();
-  world.folder.write("product/libacme.so", library.substr(0, library.size() / 2));
+  world.folder.write("product/libacme.so", library.substr(0, 2000));
   world.install("acme", kConfig, "system");
   ::unlink((world.folder.path() / "system/libacme.so").c_str());
   world.options.extraPaths = {world.folder.path() / "added"};
