@@ -281,10 +281,11 @@ std::string Arguments::help() const {
   auto line = [&out](std::string head, std::string_view help) {
     static constexpr std::size_t kColumn = 26;
     head = "  " + head;
-    if (head.size() + 2 > kColumn) {
+    auto wide = textWidth(head);
+    if (wide + 1 > kColumn) {
       out += head + "\n" + std::string(kColumn, ' ');
     } else {
-      out += head + std::string(kColumn - head.size(), ' ');
+      out += head + std::string(kColumn - wide, ' ');
     }
     out += std::string(help) + "\n";
   };

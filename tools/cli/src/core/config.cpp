@@ -2,6 +2,8 @@
 
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+// With it the linker keeps libm, though nothing of it is called.
+#define TOML_FLOAT_CHARCONV 0
 #include <toml++/toml.h>
 
 #include <algorithm>

@@ -208,6 +208,11 @@ std::optional<std::string_view> nearest(std::string_view wanted, const std::vect
   return best;
 }
 
+std::size_t textWidth(std::string_view text) noexcept {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());

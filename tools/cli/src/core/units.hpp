@@ -50,6 +50,9 @@ std::string formatTime(SystemTime time);
 /// The candidate nearest to `wanted` within two edits, or nothing.
 std::optional<std::string_view> nearest(std::string_view wanted, const std::vector<std::string_view>& candidates);
 
+/// Columns that UTF-8 text takes, each character taken for one.
+std::size_t textWidth(std::string_view text) noexcept;
+
 /// Control characters as \xNN, so that a hostile name cannot steer the terminal.
 std::string printable(std::string_view text);
 

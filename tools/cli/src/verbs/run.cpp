@@ -32,6 +32,8 @@ Result<void> runInFreshSandbox(const RunFlags& flags, CommandReport& report) {
   auto options = createOptions(flags.sandbox, flags.common, session->config());
   if (!options) return std::move(options).error();
   options->keep = flags.keep;
+  // The command gets them in any case; the sandbox only if somebody can run another one in it.
+  if (!flags.keep && flags.sandbox.name.empty()) options->envs.clear();
   options->dieWithHost = !flags.keep && flags.sandbox.name.empty();
   auto sandbox = createSandbox(*session, std::move(*options), false);
   if (!sandbox) return std::move(sandbox).error();

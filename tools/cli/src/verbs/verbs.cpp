@@ -42,7 +42,8 @@ constexpr std::array kVerbs = {
 std::optional<int> parse(Arguments& arguments, std::span<const std::string> words, bool command) {
   auto parsed = arguments.parse(words);
   if (!parsed) {
-    bool json = std::find(words.begin(), std::find(words.begin(), words.end(), "--"), "--json") != words.end();
+    auto own = words.first(static_cast<std::size_t>(std::ranges::find(words, "--") - words.begin()));
+    bool json = std::ranges::find(own, "--json") != own.end();
     int code = fail(parsed.error(), json);
     return command ? kOurFailure : code;
   }
