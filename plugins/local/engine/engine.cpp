@@ -202,6 +202,16 @@ Status awaitReady(Making& making, int control) {
   return okStatus();
 }
 
+// Returns when nothing is left of a sandbox that did not become one: the launcher closes its end then.
+void removeBegun(SandboxState& state) {
+  const std::uint64_t none = 0;
+  sendBody(state.control.get(), FrameType::kDestroy, none);
+  for (int frames = 0; frames < 4; ++frames) {
+    Frame frame;
+    if (waitFrame(state.control.get(), frame, 5000) != Receipt::kFrame) return;
+  }
+}
+
 // Modes that cannot be met are refused, never dropped.
 Status canMeet(const CreateSpec& spec) {
   Error error;
@@ -257,7 +267,7 @@ Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
     if (sent != 0 && sent != EPIPE) return systemError(sent, "Cannot speak to the local launcher");
     const Status ready = sent == EPIPE ? Status(startFailure(**launcher)) : awaitReady(making, state->control.get());
     if (!ready.ok()) {
-      static_cast<void>(request(*state, FrameType::kDestroy, 0, "Removing what was begun"));
+      removeBegun(*state);
       return ready.error();
     }
     auto sandbox = std::make_shared<Sandbox>(state);

@@ -29,6 +29,14 @@ Result<Meta> readMeta(const SandboxState& state) {
   return parseMeta({text.data(), static_cast<std::size_t>(n)});
 }
 
+Error dialError(std::uint16_t port, int code) {
+  Error error = systemError(code, "Port " + std::to_string(port) + " of the sandbox");
+  error.kind = ErrorClass::kUnavailable;
+  error.why = "Nothing answers on it, on 127.0.0.1 or ::1 inside.";
+  error.fix = "Start the server first; one that listens on 0.0.0.0 or localhost is reached.";
+  return error;
+}
+
 }  // namespace
 
 Error endedError(const SandboxState& state) {
@@ -96,12 +104,7 @@ Result<UniqueFd> Sandbox::dial(std::uint16_t port) {
   Frame frame;
   if (waitFrame(channel->get(), frame, kAnswerMs) != Receipt::kFrame) return endedError(*state_);
   protocol::StartedBody body{};
-  if (!frame.read(body) || body.error != 0 || !frame.fds[0]) {
-    Error error = systemError(body.error != 0 ? body.error : EIO, "Port " + std::to_string(port) + " of the sandbox");
-    error.why = "Nothing listens on it, on 127.0.0.1 or ::1 inside.";
-    error.fix = "Start the server first; one that listens on 0.0.0.0 or localhost is reached.";
-    return error;
-  }
+  if (!frame.read(body) || body.error != 0 || !frame.fds[0]) return dialError(port, body.error != 0 ? body.error : EIO);
   // It may still be connecting, where a server's queue is full.
   pollfd item{frame.fds[0].get(), POLLOUT, 0};
   while (poll(&item, 1, kAnswerMs) < 0 && errno == EINTR) {
@@ -109,7 +112,7 @@ Result<UniqueFd> Sandbox::dial(std::uint16_t port) {
   int failure = item.revents == 0 ? ETIMEDOUT : 0;
   socklen_t size = sizeof failure;
   if (failure == 0) getsockopt(frame.fds[0].get(), SOL_SOCKET, SO_ERROR, &failure, &size);
-  if (failure != 0) return systemError(failure, "Port " + std::to_string(port) + " of the sandbox");
+  if (failure != 0) return dialError(port, failure);
   fcntl(frame.fds[0].get(), F_SETFL, 0);
   return std::move(frame.fds[0]);
 }

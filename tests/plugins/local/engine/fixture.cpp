@@ -83,15 +83,23 @@ std::shared_ptr<Sandbox> SandboxTest::makeHostile(CreateSpec spec) {
   return sandbox;
 }
 
-std::vector<int> helperProcesses() {
+std::vector<int> SandboxTest::launchers() const {
   std::vector<int> pids;
+  const std::string registry = scratch_.path() + "/computesdk/local";
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const int pid = atoi(entry.path().filename().c_str());
-    if (pid <= 0) continue;
+    if (pid <= 0 || pid == getpid()) continue;
     std::ifstream file(entry.path() / "cmdline");
     std::string name;
     std::getline(file, name, '\0');
-    if (name == "computesdk-local") pids.push_back(pid);
+    if (name != "computesdk-local") continue;
+    std::error_code ignored;
+    for (const auto& link : std::filesystem::directory_iterator(entry.path() / "fd", ignored)) {
+      if (std::filesystem::read_symlink(link.path(), ignored) == registry) {
+        pids.push_back(pid);
+        break;
+      }
+    }
   }
   return pids;
 }

@@ -41,6 +41,8 @@ class SandboxTest : public ::testing::Test {
   // With /tmp/hostile inside.
   std::shared_ptr<Sandbox> makeHostile(CreateSpec spec = {});
   EngineOptions options() const;
+  // Host pids of the launchers that work for this test's registry.
+  std::vector<int> launchers() const;
 
   Scratch scratch_;
   Engine engine_;
@@ -56,8 +58,5 @@ bool eventually(Condition condition, int seconds = 20) {
   }
   return condition();
 }
-
-// Processes of the helper that this user's tests could have left, by host pid.
-std::vector<int> helperProcesses();
 
 }  // namespace computesdk::local::testing
