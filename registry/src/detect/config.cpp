@@ -5,7 +5,6 @@
 #include "values/text.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 namespace computesdk::registry {
@@ -34,9 +33,8 @@ std::string asText(const OptionValue& value) {
   if (const auto* flag = std::get_if<bool>(&value)) return *flag ? "true" : "false";
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   if (const auto* number = std::get_if<double>(&value)) {
-    char buffer[64];
-    auto end = std::to_chars(buffer, buffer + sizeof buffer, *number).ptr;
-    return {buffer, end};
+    // std::to_chars for double would make every program that links us map libm.
+    return jsonText(rapidjson::Value(*number));
   }
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   return std::get<Json>(value).text;
