@@ -139,7 +139,7 @@ TEST_F(LocalApi, HostilePathsStayInside) {
 
 TEST_F(LocalApi, AnotherHandleFindsItByIdAndDestroyIsIdempotent) {
   Sandbox sandbox = create({.metadata = {{"user", "u1"}}, .keep = true});
-  const std::string id(sandbox.id());
+  const std::string id(sandbox.sandboxId());
   Compute other(scratch_.localConfig());
   std::optional<Sandbox> found = other.sandbox().getById(id);
   ASSERT_TRUE(found.has_value());
@@ -158,7 +158,7 @@ TEST_F(LocalApi, TheHandleThatMadeItEndsIt) {
   std::string id;
   {
     Sandbox sandbox = create();
-    id = sandbox.id();
+    id = sandbox.sandboxId();
   }
   EXPECT_FALSE(compute_.sandbox().getById(id).has_value());
 }
@@ -167,11 +167,11 @@ TEST_F(LocalApi, NamedSandboxesAreFoundAgain) {
   Sandbox first = compute_.sandbox().findOrCreate({.name = "build", .namespace_ = "ci"});
   first.filesystem().writeFile("/tmp/mark", "x");
   Sandbox again = compute_.sandbox().findOrCreate({.name = "build", .namespace_ = "ci"});
-  EXPECT_EQ(first.id(), again.id());
+  EXPECT_EQ(first.sandboxId(), again.sandboxId());
   EXPECT_EQ(again.filesystem().readFile("/tmp/mark"), "x");
   const Sandbox elsewhere = compute_.sandbox().findOrCreate({.name = "build", .namespace_ = "other"});
-  EXPECT_NE(first.id(), elsewhere.id());
-  compute_.sandbox().destroy(elsewhere.id());
+  EXPECT_NE(first.sandboxId(), elsewhere.sandboxId());
+  compute_.sandbox().destroy(elsewhere.sandboxId());
   again.destroy();
   EXPECT_FALSE(compute_.sandbox().find({.name = "build", .namespace_ = "ci"}).has_value());
 }
@@ -182,7 +182,7 @@ TEST_F(LocalApi, BackgroundCommandsOutliveTheirCall) {
       sandbox.runCommand("while [ ! -e /tmp/stop ]; do sleep 0.05; done; echo done", {.background = true});
   ASSERT_FALSE(started.commandId.empty());
   sandbox.filesystem().writeFile("/tmp/stop", "");
-  EXPECT_EQ(sandbox.processes().wait(started.commandId).exitCode(), 0);
+  EXPECT_EQ(sandbox.processes().get(started.commandId).wait().exitCode(), 0);
 }
 
 TEST_F(LocalApi, LimitsHold) {

@@ -26,7 +26,7 @@ namespace {
   try {
     Compute compute(scratch.localConfig());
     const Sandbox sandbox = compute.sandbox().findOrCreate({.name = "one", .namespace_ = "race"});
-    const std::string line = std::string(sandbox.id()) + "\n";
+    const std::string line = std::string(sandbox.sandboxId()) + "\n";
     _exit(::write(answers, line.data(), line.size()) == static_cast<ssize_t>(line.size()) ? 0 : 1);
   } catch (const Error& error) {
     std::fprintf(stderr, "%s\n", formatError(error.info()).c_str());
