@@ -118,7 +118,8 @@ void Server::open(const Frame& frame) {
   if (status == CSDK_OK) {
     backend_ = std::make_unique<TableBackend>(tables_, provider);
     EngineOptions options;
-    options.inlineCalls = true;  // on the threads of the pool here
+    // On the threads of the pool here; those that serve an asynchronous plug-in hand on what it pushes meanwhile.
+    options.inlineCalls = !async_;
     options.queued = async_;
     engine_ = std::make_unique<Engine>(*host_, *backend_, options);
     pool_ = std::make_unique<LanePool>(name_, PoolLimits{}, [this](const LanePool::Job& job) {

@@ -34,6 +34,7 @@ Result<std::shared_ptr<Provider>> openInProcess(LoadedPlugin& plugin, std::share
   const ConfigArgs args(config, manifest->secrets == Secrets::host);
   const bool async = manifest->threading == Threading::async;
   const NetworkSettings network = hooks.network;
+  const std::int64_t graceNs = std::chrono::nanoseconds(hooks.grace).count();
   HostContext& context = keepContext(manifest->name, async, std::move(hooks), args.secrets());
   net::giveHttp(context, *manifest, config, network);
   csdk_provider* provider = nullptr;
@@ -45,6 +46,7 @@ Result<std::shared_ptr<Provider>> openInProcess(LoadedPlugin& plugin, std::share
     return error;
   }
   OpenedBackend backend;
+  backend.engine.graceNs = graceNs;
   backend.backend = std::make_unique<TableBackend>(plugin.tables, provider);
   backend.engine.inlineCalls = manifest->inlineCalls && trusted;
   backend.engine.queued = async;

@@ -203,6 +203,7 @@ Result<std::shared_ptr<Provider>> openIsolated(std::shared_ptr<const Manifest> m
   }
   settings->config = config;
   const NetworkSettings network = hooks.network;
+  const std::int64_t graceNs = std::chrono::nanoseconds(hooks.grace).count();
   settings->args.emplace(settings->config, manifest->secrets == Secrets::host);
   for (ConfigValue& value : settings->config) {
     if (auto* text = std::get_if<std::string>(&value.value); value.secret && text != nullptr) {
@@ -220,6 +221,7 @@ Result<std::shared_ptr<Provider>> openIsolated(std::shared_ptr<const Manifest> m
     return std::move(hello).error();
   }
   OpenedBackend backend;
+  backend.engine.graceNs = graceNs;
   backend.backend = std::move(remote);
   backend.engine.inlineCalls = true;  // sending is all that start does
   backend.engine.queued = true;

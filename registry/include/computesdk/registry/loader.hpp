@@ -3,6 +3,7 @@
 #include <computesdk/registry/manifest.hpp>
 #include <computesdk/registry/registry.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -44,6 +45,7 @@ struct HostHooks {
   std::function<std::int64_t()> wallMs;       ///< test seam of now_wall_ms; empty: the real clock
   std::filesystem::path pluginHost;           ///< computesdk-plugin-host; empty: findPluginHost()
   NetworkSettings network;
+  std::chrono::milliseconds grace{5000};  ///< test seam: from cancellation or deadline until a call is given up
 };
 
 /// A library whose table was read and made whole. One for each file in a process; never unloaded, so never destroyed.
