@@ -81,9 +81,11 @@ Receipt receiveFrame(int socket, Frame& frame) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   ssize_t n;
+  int resets = 0;
   do {
     n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (n < 0 && errno == EINTR);
+    // A peer that closed with something of ours unread is reported before its last words can be read.
+  } while (n < 0 && (errno == EINTR || (errno == ECONNRESET && ++resets < 3)));
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Receipt::kNothing;
   for (UniqueFd& fd : frame.fds) fd.reset();
   std::size_t next = 0;

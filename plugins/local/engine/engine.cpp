@@ -17,6 +17,7 @@
 #include "diagnosis.hpp"
 #include "launcher_client.hpp"
 #include "meta.hpp"
+#include "network/network.hpp"
 #include "registry_folder.hpp"
 #include "sandbox_state.hpp"
 
@@ -104,6 +105,9 @@ std::vector<char> createBody(const Making& making, const Meta& meta) {
   const Limits& limits = meta.limits;
   body.flags = making.spec.dieWithHost ? protocol::kCreateDieWithHost : protocol::kCreateRegistered;
   if (meta.cgroups != protocol::CgroupKind::kNone) body.flags |= protocol::kCreateHardMemory;
+  if (meta.network == NetworkMode::kFull && meta.isolation == Isolation::kNamespaces) {
+    body.flags |= protocol::kCreateNetwork;
+  }
   if (limits.milliCpus != 0 && !meta.cpuHard) body.flags |= protocol::kCreatePinCpus;
   body.milliCpus = limits.milliCpus;
   body.memoryBytes = limits.memoryBytes;
@@ -175,6 +179,22 @@ Error startFailure(Launcher& launcher) {
   return error;
 }
 
+// Network `full`, before the first command can run.
+Status connectNetwork(const Making& making, const Frame& ready) {
+  if (making.spec.network != NetworkMode::kFull || making.spec.isolation == Isolation::kNone) return okStatus();
+  auto helper = network::findHelper();
+  if (!helper.ok()) return helper.error();
+  network::JoinRequest request;
+  request.helper = std::move(*helper);
+  request.netNamespace = ready.fds[1].get();
+  request.lifetime = ready.fds[2].get();
+  request.uid = making.launcher.uid();
+  request.gid = making.state.asRoot ? making.launcher.uid() : getegid();
+  request.hostAddresses = network::hostAddresses();
+  request.dns = access("/etc/resolv.conf", R_OK) == 0;
+  return network::join(request);
+}
+
 // Waits for init's word, and for the launcher's that the registry entry is on disk.
 Status awaitReady(Making& making, int control) {
   Frame frame;
@@ -192,6 +212,7 @@ Status awaitReady(Making& making, int control) {
   }
   if (ready.step != protocol::Step::kNone) return explain(ready.step, ready.error, readMachineFacts());
   making.state.root = std::move(frame.fds[0]);
+  if (Status network = connectNetwork(making, frame); !network.ok()) return network;
   if (making.spec.dieWithHost) return okStatus();
   Frame registered;
   protocol::ReplyBody reply{};
@@ -216,11 +237,6 @@ void removeBegun(SandboxState& state) {
 Status canMeet(const CreateSpec& spec) {
   Error error;
   error.kind = ErrorClass::kUnimplemented;
-  if (spec.network == NetworkMode::kFull && spec.isolation == Isolation::kNamespaces) {
-    error.message = "This build of the local provider has no network mode \"full\"";
-    error.fix = "Leave the network at \"none\"; ports of the sandbox are reached by their URL all the same.";
-    return error;
-  }
   if (spec.isolation == Isolation::kNone && (!spec.mounts.empty() || !spec.templateDirectory.empty())) {
     error.message = "Without isolation there is no root of its own to mount anything in";
     error.fix = "Drop the mounts and the template, or keep the isolation.";
@@ -253,7 +269,7 @@ Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
     state->control = std::move(control->ours);
     state->meta = *meta;
     state->registered = !spec.dieWithHost;
-    state->asRoot = geteuid() == 0 && spec.isolation == Isolation::kNamespaces;
+    state->asRoot = meta->uid != geteuid();
     state->launcher = *launcher;
     state->registry = UniqueFd(fcntl(impl_->registry.get(), F_DUPFD_CLOEXEC, 3));
     Making making{spec, **launcher, *state};
@@ -271,6 +287,12 @@ Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
       return ready.error();
     }
     auto sandbox = std::make_shared<Sandbox>(state);
+    if (spec.network == NetworkMode::kFull && spec.isolation == Isolation::kNamespaces) {
+      if (Status written = sandbox->writeFile("/run/computesdk/resolv.conf", network::resolvConf()); !written.ok()) {
+        static_cast<void>(sandbox->destroy());
+        return written.error();
+      }
+    }
     for (const std::uint16_t port : spec.ports) {
       auto url = sandbox->url(port);
       if (url.ok()) continue;
@@ -365,7 +387,7 @@ Result<std::shared_ptr<Sandbox>> Engine::get(std::string_view id) {
   state->meta = std::move(*meta);
   state->control = std::move(*control);
   state->registered = true;
-  state->asRoot = geteuid() == 0 && state->meta.isolation == Isolation::kNamespaces;
+  state->asRoot = state->meta.uid != geteuid();
   state->registry = UniqueFd(fcntl(*registry, F_DUPFD_CLOEXEC, 3));
   if (Status known = introduce(*state); !known.ok()) return known.error();
   const std::lock_guard lock(impl_->mutex);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -71,11 +72,29 @@ std::uint32_t unusedUid() {
   return 0x70000000U | (random & 0x07ffffffU);
 }
 
+// Whether this process can take on another user's identity: real root can, root of a small user namespace cannot.
+bool canBecome(std::uint32_t uid) {
+  if (geteuid() != 0) return false;
+  UniqueFd file(open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
+  char text[8192] = {};
+  if (!file || read(file.get(), text, sizeof text - 1) <= 0) return true;
+  const char* at = text;
+  for (;;) {
+    char* end = nullptr;
+    const unsigned long long inside = strtoull(at, &end, 10);
+    if (end == at) return false;
+    strtoull(end, &end, 10);
+    const unsigned long long count = strtoull(end, &end, 10);
+    if (uid >= inside && uid - inside < count) return true;
+    at = end;
+  }
+}
+
 std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protocol::CgroupKind cgroups) {
   std::vector<char> body(64 * 1024);
   protocol::Writer writer(body.data(), body.size());
   protocol::StartBody start{};
-  start.flags = (geteuid() == 0 ? protocol::kStartAsRoot : 0U) |
+  start.flags = (uid != geteuid() ? protocol::kStartAsRoot : 0U) |
                 (key.isolation == Isolation::kNone ? protocol::kStartUnisolated : 0U);
   start.sandboxUid = uid;
   start.cgroups = cgroups;
@@ -107,7 +126,8 @@ Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int re
   std::shared_ptr<Launcher> launcher(new Launcher);
   const bool isolated = key.isolation == Isolation::kNamespaces;
   launcher->key_ = key;
-  launcher->uid_ = geteuid() == 0 && isolated ? unusedUid() : geteuid();
+  launcher->uid_ = unusedUid();
+  if (!isolated || !canBecome(launcher->uid_)) launcher->uid_ = geteuid();
   CgroupPlace place;
   if (useCgroups && isolated) place = prepareCgroups(CgroupView{}, launcher->uid_);
   launcher->cgroups_ = place.kind;

@@ -58,12 +58,13 @@ struct Birth {
   int host;      // the creator's end
   int launcher;  // the launcher's end
   int cgroupFiles[2];
+  int network;     // its network namespace, if the host is to connect it
   int oomControl;  // v1 memory.oom_control or v2 memory.events, -1 without a memory cgroup
 };
 // The sandbox's process 1. Never returns.
 [[noreturn]] void runInit(const Config& config, Birth& birth);
 // Its first half: namespaces, mounts, limits, privileges.
-Outcome enterSandbox(const Config& config, const Birth& birth);
+Outcome enterSandbox(const Config& config, Birth& birth);
 
 // fork() with namespaces. 0 in the child, the pid in the caller, -errno. `pidfd` may be null.
 int cloneProcess(std::uint64_t flags, int* pidfd);

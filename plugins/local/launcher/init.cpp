@@ -12,13 +12,16 @@ using protocol::FrameType;
 alignas(16) char frame[protocol::kMaxFrame];
 char* argumentTable[protocol::kMaxArguments + 2];
 
-void addClient(int fd) {
+void addClient(int fd, int network) {
   for (int i = 0; i < kMaxClients; ++i) {
     if (self.clients[i] >= 0) continue;
     self.clients[i] = fd;
     sys::epollControl(self.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup, key(Source::kClient, i));
     const protocol::ReadyBody ready{};
-    sendBody(fd, FrameType::kReady, ready, self.rootFd);
+    int fds[3] = {self.rootFd, network, -1};
+    if (network >= 0) fds[2] = static_cast<int>(sys::call(__NR_pidfd_open, self.ownPid, 0));
+    sendFrame(fd, FrameType::kReady, &ready, sizeof ready, fds, fds[2] >= 0 ? 3 : 1);
+    sys::closeFd(fds[2]);
     return;
   }
   sys::closeFd(fd);
@@ -82,7 +85,7 @@ void handleFrame(const protocol::Header& header, ReceivedFds& fds, bool fromLaun
     case FrameType::kOpenProcess: openProcess(fds.take(0), reader.pod<std::uint64_t>()); break;
     case FrameType::kUsage: sendBody(call, FrameType::kUsageReply, measure(true)); break;
     case FrameType::kClient:
-      if (fromLauncher) addClient(fds.take(0));
+      if (fromLauncher) addClient(fds.take(0), -1);
       break;
     default: break;
   }
@@ -221,7 +224,8 @@ void runInit(const Config& config, Birth& birth) {
   sys::epollControl(self.epoll, sys::kAdd, self.signals, sys::kIn, key(Source::kSignals, 0));
   sys::epollControl(self.epoll, sys::kAdd, self.launcher, sys::kIn | sys::kReadHangup, key(Source::kLauncher, 0));
   cgroupKilled();  // takes the count to start from
-  addClient(birth.host);
+  addClient(birth.host, birth.network);
+  sys::closeFd(birth.network);
   for (;;) {
     int timeout = -1;
     if (self.nextCheckMs != 0) {

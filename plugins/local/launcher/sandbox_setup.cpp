@@ -143,7 +143,7 @@ Outcome loadFilter(bool withCgroups) {
 
 }  // namespace
 
-Outcome enterSandbox(const Config& config, const Birth& birth) {
+Outcome enterSandbox(const Config& config, Birth& birth) {
   const protocol::CreateBody& spec = birth.spec;
   Outcome outcome = writeMaps(Step::kMapSandbox, kInnerUid, kInnerUid, false);
   if (!outcome.ok()) return outcome;
@@ -159,6 +159,10 @@ Outcome enterSandbox(const Config& config, const Birth& birth) {
   if (!outcome.ok()) return outcome;
   int result = sys::mount("proc", "/proc", "proc", kNoSuid | kNoDev | kNoExec, nullptr);
   if (result < 0) return failed(Step::kSandboxProc, result);
+  if ((spec.flags & protocol::kCreateNetwork) != 0) {
+    birth.network = sys::openAt(AT_FDCWD, "/proc/self/ns/net", O_RDONLY);
+    if (birth.network < 0) return failed(Step::kNetworkNamespace, birth.network);
+  }
   result = sys::mount("devpts", "/dev/pts", "devpts", kNoSuid | kNoExec, "newinstance,ptmxmode=0666,mode=0620");
   if (result < 0) return failed(Step::kTerminals, result);
   outcome = raiseLoopback();

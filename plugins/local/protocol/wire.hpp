@@ -109,6 +109,7 @@ enum CreateFlags : std::uint32_t {
   kCreateRegistered = 2,
   kCreateHardMemory = 4,  // a memory cgroup holds the limit: no watchdog
   kCreatePinCpus = 8,     // no cpu cgroup: affinity
+  kCreateNetwork = 16,    // hand out the network namespace, for the host to connect it
 };
 
 struct CreateBody {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "fixture.hpp"
+#include "network/network.hpp"
 
 namespace computesdk::local::testing {
 namespace {
@@ -171,6 +172,41 @@ TEST_F(PortsTest, portsOfTheSpecAreOpenAtOnce) {
   auto sandbox = make(spec);
   EXPECT_EQ(sandbox->info()->ports.size(), 2U);
   EXPECT_EQ(sandbox->url(0).error().kind, ErrorClass::kInvalidArgument);
+}
+
+TEST_F(PortsTest, fullNetworkHasAWayOutButNotToTheHost) {
+  if (!network::findHelper().ok()) GTEST_SKIP() << "neither pasta nor slirp4netns is installed";
+  CreateSpec spec;
+  spec.network = NetworkMode::kFull;
+  if (access("/dev/net/tun", R_OK | W_OK) != 0) {
+    auto refused = engine_.create(spec);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().kind, ErrorClass::kUnavailable) << refused.error().message;
+    EXPECT_NE(refused.error().fix.find("/dev/net/tun"), std::string::npos) << refused.error().fix;
+    EXPECT_TRUE(engine_.list()->empty());
+    return;
+  }
+  auto sandbox = make(spec);
+  EXPECT_EQ(shell(*sandbox, "cat /etc/resolv.conf").out, network::resolvConf());
+  EXPECT_EQ(shell(*sandbox, "grep -c eth0 /proc/net/dev").out, "1\n");
+  EXPECT_EQ(sandbox->info()->network, NetworkMode::kFull);
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  socklen_t size = sizeof address;
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  listen(listener, 5);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  std::string targets = "127.0.0.1 169.254.169.254 10.0.0.1 192.168.0.1 192.0.0.1 192.0.0.3";
+  for (const std::uint32_t host : network::hostAddresses()) {
+    char text[32];
+    targets += std::string(" ") + inet_ntop(AF_INET, &host, text, sizeof text);
+  }
+  const Output output = shell(*sandbox, "for a in " + targets + "; do timeout 2 bash -c \"echo >/dev/tcp/$a/" + port +
+                                            "\" 2>/dev/null && echo reached $a; done; echo end");
+  EXPECT_EQ(output.out, "end\n");
+  close(listener);
 }
 
 }  // namespace
