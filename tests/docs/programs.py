@@ -14,6 +14,8 @@ BODY = """#include <computesdk/computesdk.hpp>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <span>
+#include <thread>
 namespace cs = computesdk;
 using namespace std::chrono_literals;
 void example(computesdk::Compute& compute, computesdk::Sandbox& sandbox);
