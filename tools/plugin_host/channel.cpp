@@ -20,14 +20,14 @@ void Channel::send(FrameType type, std::uint16_t flags, std::uint64_t call, std:
   }
 }
 
-Frame Channel::receive() {
+std::optional<Frame> Channel::receive() {
   for (;;) {
     if (auto frame = reader_.next()) return *frame;
     if (reader_.broken()) ::_exit(1);
     const auto space = reader_.space();
     const ssize_t count = ::recv(fd_, space.data(), space.size(), 0);
     if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) ::_exit(0);
+    if (count <= 0) return std::nullopt;
     reader_.filled(static_cast<std::size_t>(count));
   }
 }

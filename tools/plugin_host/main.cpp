@@ -108,6 +108,8 @@ int run(int count, char** words) {
   static Server server(channel, tables, arguments.manifest.name,
                        arguments.manifest.threading == registry::Threading::async);
   server.run();
+  // Threads of the plug-in may still run; nothing of theirs is to be torn down under them.
+  ::_exit(0);
 }
 
 }  // namespace

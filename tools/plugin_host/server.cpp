@@ -62,7 +62,18 @@ Server::Server(Channel& channel, const PluginTables& tables, std::string name, b
     : channel_(channel), tables_(tables), name_(std::move(name)), async_(async) {}
 
 void Server::run() {
-  for (;;) handle(channel_.receive());
+  while (const auto frame = channel_.receive()) handle(*frame);
+  close();
+}
+
+void Server::close() {
+  if (!engine_) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (!calls_.empty()) return;
+  }
+  pool_.reset();
+  if (engine_->stuck() == 0) tables_.plugin.provider_close(provider_);
 }
 
 void Server::protocolError() {
@@ -112,11 +123,10 @@ void Server::open(const Frame& frame) {
     channel_.send(FrameType::log, static_cast<std::uint16_t>(record.level), 0, record.message);
   };
   host_ = &keepContext(name_, async_, std::move(hooks), secretsOf(args));
-  csdk_provider* provider = nullptr;
   CallFailure failure;
-  const csdk_status status = openTable(tables_, *host_, args, provider, failure);
+  const csdk_status status = openTable(tables_, *host_, args, provider_, failure);
   if (status == CSDK_OK) {
-    backend_ = std::make_unique<TableBackend>(tables_, provider);
+    backend_ = std::make_unique<TableBackend>(tables_, provider_);
     EngineOptions options;
     // On the threads of the pool here; those that serve an asynchronous plug-in hand on what it pushes meanwhile.
     options.inlineCalls = !async_;

@@ -17,8 +17,8 @@ class Server {
  public:
   Server(Channel& channel, const registry::host::PluginTables& tables, std::string name, bool async);
 
-  /// Never returns: the process ends with the line.
-  [[noreturn]] void run();
+  /// Returns when the host has closed the line; the provider is closed then, unless calls of it are still running.
+  void run();
 
  private:
   void handle(const registry::host::Frame& frame);
@@ -27,6 +27,7 @@ class Server {
   void serve(const std::shared_ptr<ServedCall>& call, std::uint64_t number);
   void fail(std::uint64_t call, const registry::host::CallFailure& failure);
   void complete(std::uint64_t call, csdk_status status);
+  void close();
   std::shared_ptr<ServedCall> find(std::uint64_t number);
   [[noreturn]] void protocolError();
 
@@ -35,6 +36,7 @@ class Server {
   const std::string name_;
   const bool async_;
   registry::host::HostContext* host_ = nullptr;  ///< once opened
+  csdk_provider* provider_ = nullptr;
   std::unique_ptr<registry::host::Backend> backend_;
   std::unique_ptr<registry::host::Engine> engine_;
   std::unique_ptr<registry::host::LanePool> pool_;

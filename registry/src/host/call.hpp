@@ -41,11 +41,14 @@ class CallSink {
   [[nodiscard]] virtual std::uint64_t tag() const noexcept { return 0; }
 };
 
-/// Hears how much of what a call pushed its caller has taken.
-class TakenListener {
+/// Hears what becomes of a call on its caller's side.
+class CallListener {
  public:
-  virtual ~TakenListener() = default;
+  virtual ~CallListener() = default;
+  /// The caller has taken so many bytes of what was pushed.
   virtual void taken(csdk_call, std::size_t) {}
+  /// The caller waits no longer.
+  virtual void givenUp(csdk_call) {}
 };
 
 /// Why a call failed, as the plug-in described it. Owns its text.
@@ -87,7 +90,7 @@ class CallSlot {
 
   /// Starts a call; the slot is held by this thread alone. `queued`: output and results are kept until drain.
   csdk_call begin(HostContext& host, CallSink& sink, bool queued, std::int64_t deadlineNs,
-                  TakenListener* listener = nullptr);
+                  CallListener* listener = nullptr);
 
   [[nodiscard]] csdk_call token() const noexcept { return token_; }
   [[nodiscard]] HostContext* host() const noexcept { return host_; }
@@ -164,7 +167,7 @@ class CallSlot {
   csdk_call token_ = 0;
   HostContext* host_ = nullptr;
   CallSink* sink_ = nullptr;
-  TakenListener* listener_ = nullptr;
+  CallListener* listener_ = nullptr;
   bool queued_ = false;
   std::int64_t deadlineNs_ = 0;
   csdk_status status_ = CSDK_OK;

@@ -93,7 +93,7 @@ void CallPin::unpin() noexcept {
 }
 
 csdk_call CallSlot::begin(HostContext& host, CallSink& sink, bool queued, std::int64_t deadlineNs,
-                          TakenListener* listener) {
+                          CallListener* listener) {
   host_ = &host;
   sink_ = &sink;
   listener_ = listener;

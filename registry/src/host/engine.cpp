@@ -135,6 +135,7 @@ void Engine::giveUp(Running& running) {
   host_.abandoned.fetch_add(1, std::memory_order_relaxed);
   if (gate_) gate_->markStuck(running.gateKey);
   if (pool_) pool_->writeOff(slot.token());
+  backend_.givenUp(slot.token());
 }
 
 void Engine::await(Running& running) {

@@ -14,7 +14,7 @@
 namespace computesdk::registry::host {
 
 /// Where operations go: a plug-in's table in this process, or a process of its own.
-class Backend : public TakenListener {
+class Backend : public CallListener {
  public:
   /// Begins an operation. As a slot of csdk_plugin: the status, or CSDK_PENDING.
   virtual csdk_status start(Op op, csdk_call call, const void* args) = 0;

@@ -186,6 +186,16 @@ void RemoteBackend::taken(csdk_call call, std::size_t bytes) {
   remote.toCredit = 0;
 }
 
+void RemoteBackend::givenUp(csdk_call call) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = calls_.find(call);
+    if (found == calls_.end() || std::exchange(found->second->givenUp, true)) return;
+    ++hung_;
+  }
+  wake();
+}
+
 }  // namespace host
 
 Result<std::shared_ptr<Provider>> openIsolated(std::shared_ptr<const Manifest> manifest, const LibraryFile& library,

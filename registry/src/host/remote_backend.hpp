@@ -38,6 +38,7 @@ class RemoteBackend final : public ProviderBackend {
 
   csdk_status start(Op op, csdk_call call, const void* args) override;
   void taken(csdk_call call, std::size_t bytes) override;
+  void givenUp(csdk_call call) override;
   void close() override;
 
  private:
@@ -48,7 +49,7 @@ class RemoteBackend final : public ProviderBackend {
     RemoteBackend* owner;
     csdk_call call;
     const csdk_source* source = nullptr;
-    bool sent = false, cancelWanted = false;
+    bool sent = false, cancelWanted = false, givenUp = false;
     std::int64_t outstanding = 0;  ///< pushed and not yet credited
     std::size_t toCredit = 0;
     std::int64_t inputCredit = kInputWindow;
@@ -79,7 +80,9 @@ class RemoteBackend final : public ProviderBackend {
   RemoteCall* find(csdk_call call);
   void pumpReady();
   void pump(RemoteCall& call);
+  bool hangs();
   void died(std::string_view cause);
+  void farewell(RemoteLink& link);
   std::int64_t countDeath();
 
   const std::unique_ptr<RemoteSettings> settings_;
@@ -93,6 +96,7 @@ class RemoteBackend final : public ProviderBackend {
   std::optional<RemoteLink> link_;  ///< set and reset by the reading thread alone
   std::unordered_map<csdk_call, std::unique_ptr<RemoteCall>> calls_;
   std::vector<csdk_call> readable_;
+  std::size_t hung_ = 0;  ///< calls that were given up and that the process still has
   RemoteHello hello_;
   std::uint64_t failedStarts_ = 0;
   std::optional<ErrorInfo> lastError_;

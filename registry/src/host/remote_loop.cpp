@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,9 @@ constexpr std::int64_t kShortestBackoffNs = 100'000'000;
 constexpr std::int64_t kLongestBackoffNs = 30'000'000'000;
 constexpr std::int64_t kMinuteNs = 60'000'000'000;
 constexpr std::size_t kDeathsAMinute = 5;
+/// Half of what the control lane of the process can lose and still answer.
+constexpr std::size_t kMostHung = 8;
+constexpr std::int64_t kFarewellNs = 2'000'000'000;
 
 template <typename T>
 const T* as(const Decoded& decoded) noexcept {
@@ -39,13 +43,34 @@ void RemoteBackend::loop() {
     if (startNow) startProcess();
     pumpReady();
     if (link_) serveSocket();
+    if (link_ && hangs()) died("had " + std::to_string(kMostHung) + " calls that hung and was ended");
   }
   std::unique_lock lock(mutex_);
   state_ = State::closed;
   std::optional<RemoteLink> link = std::exchange(link_, std::nullopt);
   changed_.notify_all();
   lock.unlock();
-  if (link) link->end();
+  if (link) farewell(*link);
+}
+
+bool RemoteBackend::hangs() {
+  std::lock_guard lock(mutex_);
+  return hung_ >= kMostHung;
+}
+
+void RemoteBackend::farewell(RemoteLink& link) {
+  // Its end of the line says that nothing more comes; it closes the provider and goes.
+  ::shutdown(link.child().socket(), SHUT_WR);
+  const std::int64_t until = monotonicNs() + kFarewellNs;
+  for (;;) {
+    const std::int64_t leftMs = (until - monotonicNs()) / 1'000'000;
+    pollfd ended{link.child().socket(), POLLIN, 0};
+    if (leftMs <= 0 || ::poll(&ended, 1, static_cast<int>(leftMs)) == 0) break;
+    if (link.read() == RemoteLink::Read::ended) break;
+    while (link.next()) {
+    }
+  }
+  link.end();
 }
 
 bool RemoteBackend::waitForWork() {
@@ -156,6 +181,7 @@ void RemoteBackend::died(std::string_view cause) {
     link = std::exchange(link_, std::nullopt);
     calls.swap(calls_);
     readable_.clear();
+    hung_ = 0;
     nextStartNs_ = countDeath();
   }
   const std::string how = link->end();
@@ -266,7 +292,9 @@ bool RemoteBackend::handleComplete(const Frame& frame) {
   if (body.misbehaviour > 0) host_.misbehaviour.fetch_add(static_cast<std::uint64_t>(body.misbehaviour));
   finishCall(host_, frame.call, body.status);
   std::lock_guard lock(mutex_);
-  calls_.erase(frame.call);
+  const auto found = calls_.find(frame.call);
+  if (found->second->givenUp) --hung_;
+  calls_.erase(found);
   return true;
 }
 

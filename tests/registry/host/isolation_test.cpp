@@ -1,6 +1,8 @@
 // The process of an isolated plug-in: shut in, dying, coming back.
 #include "support_host.hpp"
 
+#include <cstdlib>
+#include <filesystem>
 #include <thread>
 
 namespace computesdk::registry {
@@ -74,6 +76,35 @@ TEST(Isolation, WaitingForARestartCanBeCancelled) {
   const Ran waited = runFake(*provider, {"null"}, context);
   ASSERT_FALSE(waited.exit);
   EXPECT_EQ(waited.exit.error().code, ErrorCode::timeout);
+}
+
+TEST(Isolation, AProcessFullOfHungCallsIsReplaced) {
+  const auto provider = mustOpen({.mode = Mode::isolated, .grace = std::chrono::milliseconds(50)});
+  ASSERT_NE(provider, nullptr);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      CallContext context;
+      context.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+      EXPECT_FALSE(runFake(*provider, {"hang", "60000"}, context).exit);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_TRUE(eventually([&] { return pluginHealth(*provider).deaths == 1; }));
+  EXPECT_TRUE(eventually([&] { return runFake(*provider, {"null"}).exit.has_value(); }));
+}
+
+TEST(Isolation, AProviderIsClosedBeforeItsProcessGoes) {
+  Lines lines;
+  auto provider = mustOpen({.mode = Mode::isolated}, &lines);
+  ASSERT_NE(provider, nullptr);
+  std::string folder = (std::filesystem::temp_directory_path() / "csdk-closed-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string note = folder + "/closed";
+  EXPECT_TRUE(runFake(*provider, {"note-close", note}).exit);
+  provider.reset();
+  EXPECT_TRUE(std::filesystem::exists(note));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Isolation, TooLongArgumentsAreAnError) {

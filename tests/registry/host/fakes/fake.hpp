@@ -11,6 +11,7 @@
 struct csdk_provider {
   const csdk_host* host;
   std::string apiKey;
+  std::string closeNote{};  ///< a file to make when the provider is closed
 };
 
 inline std::string_view view(csdk_str text) {

@@ -166,6 +166,10 @@ csdk_status fakeExec(csdk_provider* p, csdk_call call, const csdk_exec_args* arg
     return failWith(p, call, CSDK_RESOURCE_EXHAUSTED, "too many", CSDK_ERROR_RATE_LIMIT, CSDK_ERROR_RETRYABLE);
   }
   if (command == "mute") return CSDK_INTERNAL;
+  if (command == "note-close") {
+    p->closeNote = std::string(word);
+    return exitWith(p, call, 0);
+  }
   if (command == "no-exit") return CSDK_OK;
   if (command == "log") {
     p->host->log(p->host, call, CSDK_LOG_INFO, str("the key is " + p->apiKey + "\nsecond"));

@@ -2,6 +2,7 @@
 // wrong later is asked for by the command given to exec.
 #include "fake.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -38,7 +39,12 @@ csdk_status open(const csdk_host* host, csdk_call call, const csdk_open_args* ar
   return CSDK_OK;
 }
 
-void close(csdk_provider* provider) { delete provider; }
+void close(csdk_provider* provider) {
+  if (!provider->closeNote.empty()) {
+    if (std::FILE* note = std::fopen(provider->closeNote.c_str(), "we")) std::fclose(note);
+  }
+  delete provider;
+}
 
 csdk_status create(csdk_provider* p, csdk_call call, const csdk_create_args* args) {
   if (view(args->name) == "begun-only") {
