@@ -32,7 +32,7 @@ Error pathError(int code, const std::string& path, const char* what) {
     case ENOENT: error.fix = "Check the path, or make the folders above it first."; break;
     case EACCES:
     case EPERM:
-    case EROFS: error.fix = "Write below /home/sandbox, /tmp or /workspace; the rest of a sandbox is read-only."; break;
+    case EROFS: error.fix = "Write below /home/sandbox, /work or /tmp; the rest of a sandbox is read-only."; break;
     case ENOSPC: error.fix = "The sandbox's disk is full: remove files, or create it with a larger disk."; break;
     case ENOSYS: error.why = "It needs openat2, Linux 5.6 or later."; break;
     default: break;

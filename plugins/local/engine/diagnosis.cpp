@@ -108,8 +108,8 @@ Cause causeOf(Step step, int error, const MachineFacts& facts) {
       return {"The source of a mount is missing or cannot be entered by the user of the sandbox.",
               "Check the path and the permissions of each folder above it."};
     case Step::kWorkdir:
-      return {"The working folder can be made only below /home, /tmp, /run, /var/tmp, /workspace or a writable mount.",
-              "Choose a workdir there, for example /workspace."};
+      return {"The working folder lies in a part of the root that is read-only.",
+              "Choose one below /work, /home or /tmp, or a top folder of its own such as /app."};
     case Step::kScratch:
       return {"The disk of a sandbox is memory; the size given was refused.", "Ask for a smaller disk."};
     case Step::kFull:

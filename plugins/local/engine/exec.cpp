@@ -177,6 +177,7 @@ class Run {
     }
     timedOut_ = terminated_ = true;
     terminateDeadline_ = now + kGrace;
+    sendFrame(channel_.get(), protocol::FrameType::kSweep, {});
     send(15);
     return true;
   }

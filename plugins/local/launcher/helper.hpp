@@ -66,6 +66,10 @@ struct Birth {
 // Its first half: namespaces, mounts, limits, privileges.
 Outcome enterSandbox(const Config& config, Birth& birth);
 
+// Gives this sandbox a root with the top folder of `workdir` beside the template's entries, backed by the folder that
+// `scratch` (O_PATH) refers to.
+Outcome widenRoot(const char* workdir, int scratch);
+
 // fork() with namespaces. 0 in the child, the pid in the caller, -errno. `pidfd` may be null.
 int cloneProcess(std::uint64_t flags, int* pidfd);
 

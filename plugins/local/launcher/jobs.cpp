@@ -262,6 +262,7 @@ void finish(Job& job, int status, const std::uint64_t* usage) {
   job.exit.userMicroseconds = usage[0] * 1000000 + usage[1];
   job.exit.systemMicroseconds = usage[2] * 1000000 + usage[3];
   job.exit.maxRssBytes = usage[4] * 1024;
+  if (job.sweep) signalJob(job, kSigKill);
   if (signal == kSigKill && (job.outOfMemory || cgroupKilled())) job.exit.outOfMemory = 1;
   if ((job.flags & protocol::kExecBackground) != 0) {
     finishBackground(job);
@@ -454,6 +455,8 @@ bool serveFollower(Job& job, int channel, std::uint32_t events) {
     signalJob(job, static_cast<int>(number));
   } else if (header.type == static_cast<std::uint16_t>(FrameType::kCloseInput)) {
     closeAndForget(job.input);
+  } else if (header.type == static_cast<std::uint16_t>(FrameType::kSweep)) {
+    job.sweep = true;
   }
   return true;
 }

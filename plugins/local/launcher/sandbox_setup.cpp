@@ -10,8 +10,20 @@ using protocol::Step;
 
 constexpr unsigned long kNoSuid = 2, kNoDev = 4, kNoExec = 8, kBind = 4096, kRecursive = 16384;
 
-// One tmpfs is all that can be written; it shows at five places.
-Outcome mountScratch(const protocol::CreateBody& spec) {
+// Whether the first folder of an absolute path is there already.
+bool hasTopFolder(const char* path) {
+  std::size_t end = 1;
+  while (path[end] != 0 && path[end] != '/') ++end;
+  sys::Line<300> top;
+  top.append(path, end);
+  const int fd = sys::openAt(AT_FDCWD, top.text(), O_PATH);
+  sys::closeFd(fd);
+  return fd >= 0;
+}
+
+// One tmpfs is all that can be written; it shows at a few places. `extra` becomes one more folder of it (O_PATH) when the
+// working folder lies below none that the root has.
+Outcome mountScratch(const protocol::CreateBody& spec, const char* workdir, int& extra) {
   sys::Line<96> options;
   options << "mode=0755,size=" << spec.diskBytes << ",nr_inodes=" << spec.inodes;
   int result = sys::mount("tmpfs", "/tmp", "tmpfs", kNoSuid | kNoDev, options.text());
@@ -20,9 +32,16 @@ Outcome mountScratch(const protocol::CreateBody& spec) {
     const char *folder, *target;
     int mode;
   } places[] = {{"/tmp/home", "/home", 0755},    {"/tmp/run", "/run", 0755},        {"/tmp/vartmp", "/var/tmp", 01777},
-                {"/tmp/shm", "/dev/shm", 01777}, {"/tmp/work", "/workspace", 0755}, {"/tmp/tmp", "/tmp", 01777}};
+                {"/tmp/shm", "/dev/shm", 01777}, {"/tmp/work", "/workspace", 0755}, {"/tmp/work", "/work", 0755},
+                {"/tmp/tmp", "/tmp", 01777}};
+  if (!hasTopFolder(workdir)) {
+    result = sys::makeDirAt(AT_FDCWD, "/tmp/extra", 0755);
+    if (result == 0) result = extra = sys::openAt(AT_FDCWD, "/tmp/extra", O_PATH | O_DIRECTORY);
+    if (result < 0) return failed(Step::kScratch, result);
+  }
   for (const auto& place : places) {
     result = sys::makeDirAt(AT_FDCWD, place.folder, place.mode);
+    if (result == -sys::kEexist) result = 0;  // one folder under two names
     if (result == 0 && (place.mode & 01000) != 0) {
       result = static_cast<int>(sys::call(__NR_fchmodat, AT_FDCWD, sys::word(place.folder), place.mode));
     }
@@ -141,6 +160,16 @@ Outcome loadFilter(bool withCgroups) {
   return result < 0 ? failed(Step::kSeccomp, result) : Outcome{};
 }
 
+Outcome enterWorkdir(const char* path, int extra) {
+  if (extra >= 0) {
+    const Outcome widened = widenRoot(path, extra);
+    if (!widened.ok()) return widened;
+  }
+  int result = makeDirs(path, 0755);
+  if (result == 0 || result == -sys::kEexist) result = sys::changeDir(path);
+  return result < 0 ? failed(Step::kWorkdir, result) : Outcome{};
+}
+
 }  // namespace
 
 Outcome enterSandbox(const Config& config, Birth& birth) {
@@ -151,7 +180,8 @@ Outcome enterSandbox(const Config& config, Birth& birth) {
   const sys::Word network = sys::call(__NR_unshare, CLONE_NEWNET | CLONE_NEWCGROUP);
   if (network < 0) return failed(Step::kNetworkNamespace, network);
   sys::call(__NR_sethostname, sys::word("sandbox"), 7);
-  outcome = mountScratch(spec);
+  int extra = -1;
+  outcome = mountScratch(spec, birth.workdir, extra);
   if (outcome.ok()) outcome = bindUserMounts(config);
   if (!outcome.ok()) return outcome;
   // Through the launcher's /proc, which the sandbox's own hides from the next line on.
@@ -167,10 +197,9 @@ Outcome enterSandbox(const Config& config, Birth& birth) {
   if (result < 0) return failed(Step::kTerminals, result);
   outcome = raiseLoopback();
   if (!outcome.ok()) return outcome;
-  result = makeDirs(birth.workdir, 0755);
-  if (result == 0 || result == -sys::kEexist) result = sys::changeDir(birth.workdir);
-  if (result < 0) return failed(Step::kWorkdir, result);
-  outcome = dropPrivileges();
+  outcome = enterWorkdir(birth.workdir, extra);
+  sys::closeFd(extra);
+  if (outcome.ok()) outcome = dropPrivileges();
   if (outcome.ok()) outcome = loadFilter((spec.flags & protocol::kCreateHardMemory) != 0);
   if (!outcome.ok()) return outcome;
   sys::prctl(4 /* PR_SET_DUMPABLE */, 0);  // last: closes /proc/1/* and ptrace

@@ -49,6 +49,7 @@ enum class FrameType : std::uint16_t {
   // host -> init, on a call's channel
   kSignal = 128,  // u64 number
   kCloseInput,    // of a background command
+  kSweep,         // once the command ends, end what it leaves behind as well
 };
 
 struct Header {
