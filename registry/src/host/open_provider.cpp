@@ -1,5 +1,7 @@
 #include "open_provider.hpp"
 
+#include <computesdk/registry/manifest.hpp>
+
 #include <optional>
 #include <utility>
 #include <vector>
@@ -169,6 +171,7 @@ Result<SandboxRecord> OpenProvider::sandboxCall(const Ask& ask, void* args, cons
 }
 
 Result<SandboxRecord> OpenProvider::create(const CreateRequest& request, const CallContext& context) {
+  if (auto valid = checkOptions(manifest(), request.options); !valid) return std::move(valid).error();
   CreateArgs create(request);
   return sandboxCall({Op::create}, &create.args, context, true);
 }
@@ -463,6 +466,7 @@ Result<std::optional<SandboxRecord>> OpenProvider::namedFind(std::string_view na
 
 Result<SandboxRecord> OpenProvider::namedFindOrCreate(std::string_view nameSpace, std::string_view name,
                                                       const CreateRequest& request, const CallContext& context) {
+  if (auto valid = checkOptions(manifest(), request.options); !valid) return std::move(valid).error();
   CreateArgs create(request);
   auto args = argsFor<csdk_named_args>();
   args.name_space = toStr(nameSpace);
