@@ -156,12 +156,10 @@ MachineFacts readMachineFacts() {
 }
 
 Error explain(Step step, int error, const MachineFacts& facts) {
-  Error result =
-      systemError(error, std::string("This machine cannot isolate a sandbox: ") + describe(step) + " failed");
+  const bool machine = classOf(step) == ErrorClass::kUnavailable;
+  const char* verdict = machine ? "This machine cannot isolate a sandbox: " : "The sandbox could not be made: ";
+  Error result = systemError(error, std::string(verdict) + describe(step) + " failed");
   result.kind = classOf(step);
-  if (result.kind != ErrorClass::kUnavailable) {
-    result.message = std::string("The sandbox could not be made: ") + describe(step) + " failed: " + result.why;
-  }
   Cause cause = causeOf(step, error, facts);
   if (!facts.procMounted) {
     cause = {"/proc is not mounted.", "Mount it: mount -t proc proc /proc."};
