@@ -133,6 +133,7 @@ std::string AnswerReader::feed(std::span<const std::byte> bytes) {
 
 std::string AnswerReader::end() {
   if (done()) return {};
+  if (!parser_->got_some()) return "nothing came";
   error_code error;
   parser_->put_eof(error);
   return error || !done() ? "the answer was cut off" : std::string();

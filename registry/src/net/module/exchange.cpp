@@ -11,6 +11,7 @@ namespace computesdk::net {
 namespace {
 
 constexpr std::size_t kMaxDiscard = 64 * 1024;
+constexpr std::size_t kMaxPiece = 64 * 1024;  ///< of a body, in one event
 
 std::string_view view(csdk_str text) {
   return text.data == nullptr ? std::string_view{} : std::string_view{text.data, text.size};
@@ -229,6 +230,10 @@ void Exchange::emitHead(int status, const Headers& headers) {
 }
 
 void Exchange::emitData(std::string_view data, std::uint32_t flags) {
+  while (data.size() > kMaxPiece) {
+    emitData(data.substr(0, kMaxPiece), flags & ~CSDK_HTTP_FINAL);
+    data.remove_prefix(kMaxPiece);
+  }
   csdk_http_event event{};
   event.kind = CSDK_HTTP_DATA;
   event.flags = flags;
@@ -268,7 +273,8 @@ Task<std::optional<Exchange::Piece>> Exchange::nextPiece() {
     bool writable = false, stopped = false;
     {
       std::lock_guard lock(mutex_);
-      stopped = stopSending_ || abort_.aborted();
+      // What was written before a WebSocket is closed goes out first.
+      stopped = stopSending_ || (abort_.aborted() && (!webSocket_ || pieces_.empty()));
       if (!stopped && !pieces_.empty()) {
         piece = std::move(pieces_.front());
         pieces_.pop_front();
@@ -398,6 +404,8 @@ Task<Exchange::Outcome> Exchange::talk(std::unique_ptr<Connection> given) {
     link.connection->keptAlive = keptAlive(link.answer.head().headers);
     hub_.pool.put(std::move(link.connection));
   }
+  // Only now, so that the plug-in's next request finds the connection.
+  if (outcome.complete) emitEnd(0, {});
   co_return outcome;
 }
 
@@ -512,8 +520,7 @@ Task<Exchange::Outcome> Exchange::read(Link& link) {
     emitFailure(*outcome.failure);
     outcome = ended();
   } else if (!outcome.failure) {
-    emitEnd(0, {});
-    outcome.finished = true;
+    outcome.finished = outcome.complete = true;
   }
   co_return outcome;
 }

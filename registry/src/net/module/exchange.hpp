@@ -53,6 +53,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
  private:
   /// How an attempt ended.
   struct Outcome {
+    bool complete = false;           ///< the answer came to its end, which is still to be said
     bool finished = false;           ///< all was said to the plug-in
     RetryPolicy::Pause pause;        ///< an answer asks for another attempt after this
     std::optional<Failure> failure;  ///< there was no answer that could be handed on

@@ -1,0 +1,171 @@
+#pragma once
+
+#include "stream.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+// A small HTTP/1.1 and WebSocket server for tests and for the vendors' simulators. Written by hand, so that it shares no
+// parser, and no mistake, with the client under test, has a say over every byte, and can be told to fail.
+namespace computesdk::simulators {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct Request {
+  std::string method, target, path;          ///< path without the query, percent-encoding as it came
+  std::map<std::string, std::string> query;  ///< decoded
+  Headers headers;                           ///< names in lower case
+  std::string body;
+  std::vector<std::string> parts;  ///< what the stars of the route matched, decoded
+
+  [[nodiscard]] std::string header(std::string_view lowerName) const;  ///< empty when there is none
+};
+
+/// One WebSocket, server side. One thread may receive while others send.
+class WebSocket {
+ public:
+  struct Message {
+    bool text = false;
+    std::string data;
+  };
+  explicit WebSocket(Stream& stream, std::string early) : stream_(stream), buffer_(std::move(early)) {}
+
+  /// The next message, pings answered on the way. Nothing: the peer closed (closeCode, closeReason) or is gone (1006).
+  std::optional<Message> receive();
+  bool send(std::string_view data, bool text = false, bool final = true, bool continuation = false);
+  bool ping(std::string_view data);
+  void close(int code, std::string_view reason = {});
+
+  int closeCode = 0;
+  std::string closeReason;
+  int pongs = 0;
+
+ private:
+  bool fill(std::size_t bytes);
+  bool frame(int opcode, std::string_view data, bool final);
+
+  Stream& stream_;
+  std::string buffer_;
+  std::mutex mutex_;
+  bool closed_ = false;
+};
+
+/// One request being answered, on the thread of its connection.
+class Exchange {
+ public:
+  Exchange(Stream& connection, std::string& early) : stream(connection), early_(early) {}
+
+  Request request;
+  Stream& stream;
+
+  /// The whole answer.
+  void respond(int status, std::string_view body = {}, std::string_view contentType = "application/json",
+               const Headers& headers = {});
+  /// An answer in pieces, chunked.
+  void begin(int status, std::string_view contentType, const Headers& headers = {});
+  bool chunk(std::string_view data);  ///< false: the peer is gone
+  void end();
+  /// Of a route that streams: the next piece of the request's body; nothing at its end.
+  std::optional<std::string> bodyPiece();
+  /// Accepts the upgrade.
+  std::unique_ptr<WebSocket> upgrade(std::string_view subprotocol = {});
+
+  // --- faults
+  void raw(std::string_view bytes) { stream.write(bytes), close = true; }
+  void reset() { stream.reset(), close = true; }
+  void cut() { stream.close(), close = true; }
+
+  bool close = false;  ///< the connection ends with this answer
+
+ private:
+  friend class Server;
+  bool fill();
+  bool takeLine(std::string& line);
+  bool readHead();
+  bool readBody();
+  std::optional<std::string> take(std::size_t most);
+
+  std::string& early_;  ///< read from the connection and not used yet
+  std::int64_t bodyLeft_ = 0;
+  bool chunkedBody_ = false, bodyDone_ = false, answered_ = false, upgraded_ = false;
+};
+
+/// What goes wrong with the next `times` requests whose path begins with `path`.
+struct Fault {
+  std::string path;
+  int times = 1;
+  int delayMs = 0;         ///< before anything
+  int status = 0;          ///< answered in place of the real answer
+  std::string retryAfter = {};  ///< header of it
+  bool reset = false;      ///< a reset in place of an answer
+  bool garbage = false;    ///< bytes that are no HTTP
+};
+
+struct ServerOptions {
+  std::string certificateFile, keyFile;  ///< PEM; empty: no TLS
+  std::size_t maxRequestsPerConnection = 1000000;
+};
+
+/// Serves on a free port of 127.0.0.1, one thread a connection. Thread-safe.
+class Server {
+ public:
+  using Handler = std::function<void(Exchange&)>;
+
+  explicit Server(ServerOptions options = {});
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Routes are matched in order. A star stands for one segment of the path, two for the rest. `streamed`: the handler
+  /// reads the body itself.
+  void route(std::string method, std::string pattern, Handler handler, bool streamed = false);
+  void fault(Fault fault);
+  /// Ends all connections, for example those that wait for another request.
+  void dropConnections();
+
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  [[nodiscard]] std::string url() const;
+  [[nodiscard]] std::uint64_t connections() const noexcept { return connections_; }
+  [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
+
+ private:
+  struct Route {
+    std::string method, pattern;
+    Handler handler;
+    bool streamed;
+  };
+
+  void accept();
+  void serve(int fd);
+  bool serveOne(Exchange& exchange);
+  bool applyFault(Exchange& exchange);
+  std::shared_ptr<const Route> find(Request& request);
+  static bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parts);
+
+  const ServerOptions options_;
+  SSL_CTX* tls_ = nullptr;
+  int listener_ = -1, stop_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<std::uint64_t> connections_{0}, requests_{0};
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<const Route>> routes_;
+  std::vector<Fault> faults_;
+  std::unordered_set<int> open_;
+  std::vector<std::thread> threads_;
+  std::thread acceptor_;
+};
+
+std::string percentDecoded(std::string_view text);
+
+}  // namespace computesdk::simulators
