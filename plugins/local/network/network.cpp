@@ -164,7 +164,9 @@ Status check(const JoinRequest& request, Orders& orders) {
     return Error{.kind = ErrorClass::kResourceExhausted,
                  .message = "this machine has more addresses than can be closed to a sandbox"};
   }
-  orders.flags = (::geteuid() == 0 ? kOrderAsRoot : 0U) | (request.helper.kind == Helper::kSlirp ? kOrderSlirp : 0U) |
+  // A root that cannot become another user runs its sandboxes as itself; then there is nobody to change to.
+  const bool change = ::geteuid() == 0 && request.uid != 0;
+  orders.flags = (change ? kOrderAsRoot : 0U) | (request.helper.kind == Helper::kSlirp ? kOrderSlirp : 0U) |
                  (request.dns ? kOrderDns : 0U);
   orders.uid = request.uid;
   orders.gid = request.gid;

@@ -39,7 +39,7 @@ struct JoinRequest {
   HelperProgram helper;
   int netNamespace = -1;  // the sandbox's (an fd of init's /proc/self/ns/net); its user namespace is found from it
   int lifetime = -1;      // a pidfd of init: readable once the sandbox is gone
-  // As root: the uid and gid behind the sandbox, which the supervisor takes on first. Otherwise the caller's own.
+  // As root: the uid and gid behind the sandbox, which the supervisor takes on first; 0: it stays who it is.
   std::uint32_t uid = 0, gid = 0;
   std::vector<std::uint32_t> hostAddresses;  // IPv4, network order; closed one by one. See hostAddresses()
   bool dns = true;                           // the host has a resolver: forward kNameServer to it

@@ -6,7 +6,7 @@
 namespace computesdk::local::network {
 
 constexpr int kSupervisorSocket = 3;
-constexpr std::uint32_t kMostHostAddresses = 64;
+constexpr std::uint32_t kMostHostAddresses = 1024;
 
 enum OrderFlags : std::uint32_t { kOrderAsRoot = 1, kOrderSlirp = 2, kOrderDns = 4 };
 

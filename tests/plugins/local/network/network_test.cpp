@@ -200,7 +200,7 @@ TEST(NetworkRequest, IsChecked) {
   request.helper.path = "pasta";
   EXPECT_EQ(join(request).error().kind, ErrorClass::kInvalidArgument);
   request.helper.path = "/usr/bin/pasta";
-  request.hostAddresses.resize(1000);
+  request.hostAddresses.resize(2000);
   EXPECT_EQ(join(request).error().kind, ErrorClass::kResourceExhausted);
 }
 
