@@ -91,6 +91,10 @@ void Server::handle(const Frame& frame) {
   if (frame.type == FrameType::open) return open(frame);
   if (!engine_) protocolError();
   if (frame.type == FrameType::call || frame.type == FrameType::argument) return begin(frame);
+  if (frame.type == FrameType::http) {
+    if (!http_ || !http_->handle(frame)) protocolError();
+    return;
+  }
   // What comes for a call that has just ended crossed its end on the way.
   const std::shared_ptr<ServedCall> call = find(frame.call);
   const auto count = readCount(frame.body);
@@ -123,6 +127,7 @@ void Server::open(const Frame& frame) {
     channel_.send(FrameType::log, static_cast<std::uint16_t>(record.level), 0, record.message);
   };
   host_ = &keepContext(name_, async_, std::move(hooks), secretsOf(args));
+  if ((frame.flags & kOpenHttp) != 0) host_->setHttp(http_ = std::make_shared<HttpLine>(channel_));
   CallFailure failure;
   const csdk_status status = openTable(tables_, *host_, args, provider_, failure);
   if (status == CSDK_OK) {

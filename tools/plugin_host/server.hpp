@@ -1,6 +1,7 @@
 #pragma once
 
 #include "channel.hpp"
+#include "http_line.hpp"
 #include "served_call.hpp"
 
 #include "host/engine.hpp"
@@ -37,6 +38,7 @@ class Server {
   const bool async_;
   registry::host::HostContext* host_ = nullptr;  ///< once opened
   csdk_provider* provider_ = nullptr;
+  std::shared_ptr<HttpLine> http_;  ///< when the host has csdk.http/1
   std::unique_ptr<registry::host::Backend> backend_;
   std::unique_ptr<registry::host::Engine> engine_;
   std::unique_ptr<registry::host::LanePool> pool_;

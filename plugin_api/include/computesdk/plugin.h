@@ -983,7 +983,7 @@ typedef struct csdk_http_retry {
 } csdk_http_retry;
 
 /* Flags of csdk_http_request. */
-#define CSDK_HTTP_BODY_STREAM 1u        /* the body follows through csdk_http_ext.write */
+#define CSDK_HTTP_BODY_STREAM 1u        /* the body follows through csdk_http_ext.write, up to CSDK_HTTP_FINAL */
 #define CSDK_HTTP_WEBSOCKET 0x00010000u /* upgrade; messages follow both ways */
 
 typedef struct csdk_http_request {
@@ -1013,7 +1013,7 @@ typedef struct csdk_http_request {
 
 /* Flags of csdk_http_event. */
 #define CSDK_HTTP_TEXT 1u          /* WebSocket: a text message */
-#define CSDK_HTTP_FINAL 2u         /* WebSocket: the last part of a message */
+#define CSDK_HTTP_FINAL 2u         /* WebSocket: the last part of a message; write: of the body */
 #define CSDK_HTTP_MAYBE_APPLIED 4u /* FAILED: the request may have reached the peer */
 
 typedef struct csdk_http_event {
@@ -1021,7 +1021,7 @@ typedef struct csdk_http_event {
   uint32_t flags;
   uint64_t request;
   uint32_t kind;
-  int32_t status; /* HEAD: HTTP status; END of a WebSocket: close code */
+  int32_t status; /* HEAD: HTTP status; END of a WebSocket: close code; FAILED: the csdk_status that fits */
   csdk_pairs headers;
   csdk_bytes data;
   csdk_str message;
@@ -1036,15 +1036,17 @@ typedef struct csdk_http_ext {
   uint32_t abi_minor;
 
   /* Begins a request that belongs to `call` and ends with it. Threads: any.
-   * Ownership: `request` is lent for the duration of this function. Status: CSDK_OK; CSDK_PERMISSION_DENIED outside the
-   * egress list; CSDK_CANCELLED. */
+   * A request that may not go out, outside the egress list for one, fails with an event, which says why.
+   * Ownership: `request` is lent for the duration of this function. Status: CSDK_OK; CSDK_RESOURCE_EXHAUSTED;
+   * CSDK_CANCELLED when the call is over (not when it was cancelled: cleaning up may take a request). */
   csdk_status (*start)(const csdk_host* host, csdk_call call, const csdk_http_request* request, uint64_t* out_request);
 
   /* Waits for the next event of any request of the call, its timers, its cancellation or wake. The plug-in sets
    * out->struct_size. Threads: any, one waiter a call.
    * Ownership: `*out` points into memory of the host, valid until the next next() or the end of the call.
    * Status: CSDK_OK; CSDK_AGAIN after wake; CSDK_EOF when the call has no request and no timer left;
-   * CSDK_DEADLINE_EXCEEDED at `deadline_ns` (0: the call's); CSDK_CANCELLED. */
+   * CSDK_DEADLINE_EXCEEDED at `deadline_ns` (0: the call's); CSDK_CANCELLED once when the call is cancelled, after which
+   * next goes on so that the plug-in can clean up, and when the call is over. */
   csdk_status (*next)(const csdk_host* host, csdk_call call, int64_t deadline_ns, csdk_http_event* out);
 
   /* Sends body bytes or a WebSocket message (flags CSDK_HTTP_TEXT, CSDK_HTTP_FINAL). Threads: any.

@@ -1,6 +1,7 @@
 #include "remote_backend.hpp"
 
 #include "net/net_carrier.hpp"
+#include "net/remote_http.hpp"
 #include "values/text.hpp"
 
 #include <fcntl.h>
@@ -67,6 +68,10 @@ RemoteBackend::RemoteBackend(std::unique_ptr<RemoteSettings> settings, HostConte
     : settings_(std::move(settings)), host_(host), wakeFd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   thread_ = std::thread([this] { loop(); });
   ::pthread_setname_np(thread_.native_handle(), ("io-" + host.provider()).substr(0, 15).c_str());
+}
+
+RemoteBackend::RemoteCall::~RemoteCall() {
+  if (http) http->end();
 }
 
 RemoteBackend::~RemoteBackend() { close(); }
@@ -187,12 +192,15 @@ void RemoteBackend::taken(csdk_call call, std::size_t bytes) {
 }
 
 void RemoteBackend::givenUp(csdk_call call) {
+  std::shared_ptr<net::RemoteHttp> requests;
   {
     std::lock_guard lock(mutex_);
     const auto found = calls_.find(call);
     if (found == calls_.end() || std::exchange(found->second->givenUp, true)) return;
+    requests = found->second->http;
     ++hung_;
   }
+  if (requests) requests->end();
   wake();
 }
 

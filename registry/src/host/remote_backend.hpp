@@ -14,6 +14,10 @@
 #include <unordered_map>
 #include <vector>
 
+namespace computesdk::registry::net {
+class RemoteHttp;
+}
+
 namespace computesdk::registry::host {
 
 /// What it takes to start the plug-in's process again and again.
@@ -54,6 +58,9 @@ class RemoteBackend final : public ProviderBackend {
     std::size_t toCredit = 0;
     std::int64_t inputCredit = kInputWindow;
     bool inputEnded = false;
+    std::shared_ptr<net::RemoteHttp> http = {};  ///< made with the first request
+
+    ~RemoteCall();
   };
 
   // --- on any thread
@@ -76,6 +83,7 @@ class RemoteBackend final : public ProviderBackend {
   bool handleResult(const Frame& frame);
   bool handleComplete(const Frame& frame);
   bool handleInputCredit(const Frame& frame);
+  bool handleHttp(const Frame& frame);
   bool weigh(csdk_call call, std::size_t bytes);
   RemoteCall* find(csdk_call call);
   void pumpReady();

@@ -2,6 +2,7 @@
 
 #include "futex.hpp"
 #include "library.hpp"
+#include "net/remote_http.hpp"
 #include "values/text.hpp"
 
 #include <poll.h>
@@ -121,7 +122,7 @@ std::optional<ErrorInfo> RemoteBackend::openRemote(RemoteLink& link, RemoteHello
   std::string body;
   encodeStruct(kOpenArgs, &settings_->args->get(), body);
   if (body.size() > kMaxBody) return loadError(manifest, "its configuration is longer than 1 MiB");
-  link.send(encodeFrame(FrameType::open, 0, kOpenCall, body));
+  link.send(encodeFrame(FrameType::open, host_.hasHttp() ? kOpenHttp : 0, kOpenCall, body));
   ::explicit_bzero(body.data(), body.size());
 
   CallFailure failure;
@@ -195,6 +196,7 @@ void RemoteBackend::died(std::string_view cause) {
     changed_.notify_all();
   }
   for (const auto& [number, call] : calls) {
+    if (call->http) call->http->end();
     {
       CallPin pin(number, &host_);
       if (pin) pin->failAsDead(why);
@@ -227,6 +229,7 @@ bool RemoteBackend::handle(const Frame& frame) {
     case FrameType::result: return handleResult(frame);
     case FrameType::complete: return handleComplete(frame);
     case FrameType::inputCredit: return handleInputCredit(frame);
+    case FrameType::http: return handleHttp(frame);
     case FrameType::log: host_.log(frame.flags, textOf(frame.body)); return true;
     default: return false;
   }
@@ -289,6 +292,7 @@ bool RemoteBackend::handleComplete(const Frame& frame) {
   const auto decoded = decodeStruct(kCompleteBody, frame.body, memory);
   if (!decoded || find(frame.call) == nullptr) return false;
   const auto& body = *as<CompleteBody>(*decoded);
+  if (const auto requests = find(frame.call)->http) requests->end();
   if (body.misbehaviour > 0) host_.misbehaviour.fetch_add(static_cast<std::uint64_t>(body.misbehaviour));
   finishCall(host_, frame.call, body.status);
   std::lock_guard lock(mutex_);
@@ -306,6 +310,24 @@ bool RemoteBackend::handleInputCredit(const Frame& frame) {
   if (call->inputCredit > kInputWindow) return false;
   pump(*call);
   return true;
+}
+
+bool RemoteBackend::handleHttp(const Frame& frame) {
+  RemoteCall* call = find(frame.call);
+  const std::shared_ptr<net::HttpCarrier> carrier = host_.http();
+  if (call == nullptr || !carrier) return false;
+  CallPin pin(frame.call, &host_);
+  if (!pin) return true;  // given up; its requests have ended
+  if (!call->http) {
+    auto send = [this](std::string bytes) {
+      std::lock_guard lock(mutex_);
+      sendLocked(std::move(bytes));
+    };
+    auto made = std::make_shared<net::RemoteHttp>(frame.call, pin->deadlineNs(), carrier, std::move(send));
+    std::lock_guard lock(mutex_);
+    call->http = std::move(made);
+  }
+  return call->http->handle(frame);
 }
 
 void RemoteBackend::pumpReady() {

@@ -18,7 +18,7 @@ namespace computesdk::registry::host {
 enum class FrameType : std::uint16_t {
   hello = 1,    ///< process: the table was read (HelloBody)
   refused,      ///< process: why there is no provider (text)
-  open,         ///< host: csdk_open_args
+  open,         ///< host: csdk_open_args; flags: kOpenHttp when it has csdk.http/1
   argument,     ///< host: a piece of a long bytes field of the coming call; flags: its tag
   call,         ///< host: an operation's arguments; flags: Op
   cancel,       ///< host
@@ -30,8 +30,9 @@ enum class FrameType : std::uint16_t {
   inputCredit,  ///< process: so many bytes of input were consumed (u64)
   result,       ///< process: what was pushed; flags: ResultKind
   log,          ///< process: text; flags: level
+  http,         ///< both: a request of csdk.http/1; flags: HttpFrame
 };
-inline constexpr std::uint16_t kLastFrameType = static_cast<std::uint16_t>(FrameType::log);
+inline constexpr std::uint16_t kLastFrameType = static_cast<std::uint16_t>(FrameType::http);
 
 struct FrameHeader {
   std::uint32_t size;  ///< of the body
@@ -111,6 +112,8 @@ struct CompleteBody {
   std::int64_t misbehaviour;  ///< counted in the process so far
 };
 extern const StructInfo kHelloBody, kCompleteBody;
+
+inline constexpr std::uint16_t kOpenHttp = 1;
 
 inline constexpr std::uint16_t kDeadlineTag = 0x7ffe;
 void encodeNumber(std::uint16_t tag, std::int64_t value, std::string& body);
