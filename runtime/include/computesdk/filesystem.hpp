@@ -22,7 +22,8 @@ namespace detail {
 class SandboxState;
 }
 
-/// Fills `buffer` and says how many bytes; 0 at the end. May block. What it throws ends the transfer and comes out of it.
+/// Fills `buffer` and says how many bytes; 0 at the end. May block, and a transfer that is stopped waits for it. What it
+/// throws ends the transfer and comes out of it.
 using ByteSource = std::function<std::size_t(std::span<std::byte> buffer)>;
 /// Takes bytes in order. Must not block for long. What it throws ends the transfer and comes out of it.
 using ByteSink = std::function<void(std::span<const std::byte> bytes)>;

@@ -12,8 +12,7 @@ namespace {
 /// One place where a sandbox may be.
 struct Place {
   std::string provider;
-  std::string token;
-  bool remembered = false;
+  std::optional<RememberedSandbox> known;
 };
 
 Result<std::vector<Place>> placesOf(Setup& setup, std::string_view id, std::string_view explicitProvider) {
@@ -29,11 +28,11 @@ Result<std::vector<Place>> placesOf(Setup& setup, std::string_view id, std::stri
     error.fix = "name the provider: LookupOptions::provider, or --provider";
     return error;
   }
-  if (known.size() == 1) return std::vector<Place>{{known[0].provider, known[0].token, true}};
+  if (known.size() == 1) return std::vector<Place>{{known[0].provider, known[0]}};
   auto names = setup.lookupOrder(explicitProvider);
   if (!names) return std::move(names).error();
   std::vector<Place> places;
-  for (std::string& name : *names) places.push_back({std::move(name), {}, false});
+  for (std::string& name : *names) places.push_back({std::move(name), {}});
   return places;
 }
 
@@ -45,7 +44,7 @@ bool carries(const SandboxInfo& info, const StringMap& metadata) {
 }
 
 void nameFromMetadata(SandboxInfo& info) {
-  if (!info.metadata.contains("parent_sandbox_id") && !info.namespace_.empty()) return;
+  if (!info.metadata.contains("parent_sandbox_id")) return;
   auto name = info.metadata.find("name");
   auto nameSpace = info.metadata.find("namespace");
   if (name == info.metadata.end() || nameSpace == info.metadata.end()) return;
@@ -79,9 +78,17 @@ Result<void> listOn(Setup& setup, const std::string& name, const ListOptions& op
 
 }  // namespace
 
-std::shared_ptr<SandboxState> stateFor(const std::shared_ptr<Setup>& setup,
-                                       const std::shared_ptr<registry::Provider>& provider,
-                                       registry::SandboxRecord record) {
+namespace {
+
+/// The state of a sandbox that was found; its name is read off the metadata, else out of the memory.
+std::shared_ptr<SandboxState> stateAt(const std::shared_ptr<Setup>& setup,
+                                      const std::shared_ptr<registry::Provider>& provider, const Place& place,
+                                      registry::SandboxRecord record) {
+  if (place.known && !place.known->name.empty()) {
+    record.info.metadata.insert({{"name", place.known->name},
+                                 {"namespace", place.known->namespace_},
+                                 {"parent_sandbox_id", place.known->parentId}});
+  }
   nameFromMetadata(record.info);
   Naming naming;
   if (auto parent = record.info.metadata.find("parent_sandbox_id");
@@ -90,8 +97,12 @@ std::shared_ptr<SandboxState> stateFor(const std::shared_ptr<Setup>& setup,
   } else if (!record.info.namespace_.empty()) {
     naming = {record.info.name, record.info.namespace_, {}, false};
   }
-  return std::make_shared<SandboxState>(setup, provider, std::move(record), std::move(naming));
+  auto state = std::make_shared<SandboxState>(setup, provider, std::move(record), std::move(naming));
+  state->remember(place.known.has_value());
+  return state;
 }
+
+}  // namespace
 
 Result<std::optional<registry::SandboxRecord>> inspectIfThere(registry::Provider& provider,
                                                               const registry::Target& target,
@@ -129,24 +140,21 @@ Result<std::shared_ptr<SandboxState>> lookUp(const std::shared_ptr<Setup>& setup
       if (errors.back().provider.empty()) errors.back().provider = place.provider;
       continue;
     }
+    const std::string token = place.known ? place.known->token : std::string();
     if (!(*provider)->features().inspect) {
       // It cannot be asked; where the caller or the memory says that it is there, its operations will tell.
-      if (!place.remembered && options.provider.empty()) continue;
+      if (!place.known && options.provider.empty()) continue;
       registry::SandboxRecord record;
       record.info.id = id;
-      record.token = place.token;
-      auto state = stateFor(setup, *provider, std::move(record));
-      state->remember(place.remembered);
-      return state;
+      record.token = token;
+      return stateAt(setup, *provider, place, std::move(record));
     }
-    auto record = inspectIfThere(**provider, {std::string(id), place.token}, options.stop);
+    auto record = inspectIfThere(**provider, {std::string(id), token}, options.stop);
     if (!record) {
       errors.push_back(std::move(record).error());
     } else if (*record) {
-      auto state = stateFor(setup, *provider, std::move(**record));
-      state->remember(place.remembered);
-      return state;
-    } else if (place.remembered) {
+      return stateAt(setup, *provider, place, std::move(**record));
+    } else if (place.known && place.known->state == RememberedSandbox::State::live) {
       setup->memory().forget(place.provider, id);
     }
   }

@@ -19,10 +19,6 @@ Result<std::vector<SandboxInfo>> listSandboxes(Setup& setup, const ListOptions& 
 Result<void> destroyById(const std::shared_ptr<Setup>& setup, std::string_view id, const LookupOptions& options);
 Result<std::vector<std::string>> reapSandboxes(Setup& setup, const std::stop_token& stop);
 
-/// The state of a sandbox that a provider reported; its name is read off the metadata.
-std::shared_ptr<SandboxState> stateFor(const std::shared_ptr<Setup>& setup,
-                                       const std::shared_ptr<registry::Provider>& provider,
-                                       registry::SandboxRecord record);
 /// inspect with the runtime's time limit. E_NOT_FOUND and E_SANDBOX_GONE become "nothing".
 Result<std::optional<registry::SandboxRecord>> inspectIfThere(registry::Provider& provider,
                                                               const registry::Target& target,

@@ -65,11 +65,19 @@ SandboxState::SandboxState(std::shared_ptr<Setup> setup, std::shared_ptr<registr
       naming_(std::move(naming)),
       target_(std::make_shared<registry::Target>(registry::Target{record.info.id, std::move(record.token)})),
       info_(std::move(record.info)) {
+  completeInfo();
+}
+
+void SandboxState::completeInfo() {
+  info_.id = id_;
   if (info_.provider.empty()) info_.provider = provider_->name();
-  if (!naming_.name.empty()) {
-    info_.name = naming_.name;
-    info_.namespace_ = naming_.namespace_;
-  }
+  if (naming_.name.empty()) return;
+  info_.name = naming_.name;
+  info_.namespace_ = naming_.namespace_;
+  // Not every provider keeps metadata; of a named one they are known here.
+  if (naming_.parentId.empty()) return;
+  info_.metadata.insert(
+      {{"name", naming_.name}, {"namespace", naming_.namespace_}, {"parent_sandbox_id", naming_.parentId}});
 }
 
 SandboxState::~SandboxState() {
@@ -114,12 +122,7 @@ void SandboxState::update(const registry::SandboxRecord& record, std::uint64_t c
   if (callNumber < infoNumber_) return;
   infoNumber_ = callNumber;
   info_ = record.info;
-  info_.id = id_;
-  if (info_.provider.empty()) info_.provider = provider_->name();
-  if (!naming_.name.empty()) {
-    info_.name = naming_.name;
-    info_.namespace_ = naming_.namespace_;
-  }
+  completeInfo();
 }
 
 void SandboxState::saveToken() noexcept {

@@ -125,6 +125,7 @@ class SandboxState : public std::enable_shared_from_this<SandboxState> {
   void takeToken(std::string_view token, std::uint64_t callNumber);
   /// Takes over what the provider said: newer token, newer facts.
   void update(const registry::SandboxRecord& record, std::uint64_t callNumber);
+  void completeInfo();  ///< with mutex_ held, or before anybody else has this
   void saveToken() noexcept;
   void complete(ErrorInfo& error, std::string_view request) const;
   Result<void> wake(std::uint64_t seen, const std::stop_token& stop);

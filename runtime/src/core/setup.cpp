@@ -175,7 +175,8 @@ fs::path Setup::stateDirectory() {
   if (!config_.stateDirectory.empty()) return config_.stateDirectory;
   auto state = variable("XDG_STATE_HOME");
   if (state && state->starts_with('/')) return fs::path(*state) / "computesdk";
-  return registry::processEnvironment().home / ".local/state/computesdk";
+  const fs::path home = registry::processEnvironment().home;
+  return home.is_absolute() ? home / ".local/state/computesdk" : fs::path();
 }
 
 const SandboxMemory& Setup::memory() {

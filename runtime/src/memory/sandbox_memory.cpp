@@ -156,6 +156,7 @@ Result<void> SandboxMemory::save(const RememberedSandbox& sandbox) const {
   std::erase_if(fields, [](const auto& field) { return field.second.empty(); });
 
   const fs::path file = fileOf(sandbox.provider, sandbox.id);
+  if (!file.is_absolute()) return storeError("(no home folder)", ENOENT);
   if (auto made = makeFolders(file.parent_path()); !made) return made;
   static std::atomic<unsigned> counter{0};
   const fs::path temporary =

@@ -142,6 +142,9 @@ Result<void> makeFolder(const std::filesystem::path& folder) {
 }  // namespace
 
 Result<std::shared_ptr<NamedStore>> openModuleStore(const std::filesystem::path& file) {
+  if (!file.is_absolute()) {
+    return storeError("cannot keep names of sandboxes", "no home folder is known", "set XDG_STATE_HOME to a folder");
+  }
   auto table = moduleTable();
   if (!table) return std::move(table).error();
   if (auto made = makeFolder(file.parent_path()); !made) return std::move(made).error();

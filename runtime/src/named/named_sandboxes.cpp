@@ -100,8 +100,6 @@ class NameSearch {
     if (!*record) return StatePtr();
     Naming naming = naming_;
     naming.parentId = entry.parentId;
-    (*record)->info.metadata.insert({{"name", naming.name}, {"namespace", naming.namespace_}});
-    if (!naming.parentId.empty()) (*record)->info.metadata.insert({"parent_sandbox_id", naming.parentId});
     return std::make_shared<SandboxState>(setup_, *provider, std::move(**record), std::move(naming));
   }
 

@@ -120,6 +120,7 @@ Result<bool> bindName(NamedStore& store, const NameKeys& keys, const Naming& nam
 }
 
 void forgetName(Setup& setup, const Naming& naming, const std::string& id) {
+  if (!setup.storeExists()) return;
   auto store = setup.store();
   if (store) {
     const NameKeys keys(workspaceOf(setup.config()), naming.namespace_, naming.name);
