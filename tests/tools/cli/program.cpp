@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <iterator>
 #include <stdexcept>
 
 namespace computesdk::cli::test {
@@ -172,8 +173,9 @@ std::size_t World::count() const {
 }
 
 Running::Setup World::setup(std::vector<std::string> words) const {
-  words.insert(words.begin(), COMPUTESDK_PROGRAM);
-  return {std::move(words), env, root_ / "work", false};
+  std::vector<std::string> argv = {COMPUTESDK_PROGRAM};
+  argv.insert(argv.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
+  return {std::move(argv), env, root_ / "work", false};
 }
 
 Ended World::run(std::vector<std::string> words, std::string_view input) const {

@@ -132,6 +132,7 @@ TEST_F(CommandsTest, timeoutEndsEverythingThatWasStarted) {
   const Output output = runSpec(*sandbox, spec);
   EXPECT_EQ(output.status.kind, ExitKind::kTimeout);
   EXPECT_EQ(output.status.shellCode(), 124);
+  EXPECT_TRUE(eventually([&] { return sandbox->stats()->processes == 0; })) << "also the one in a session of its own";
 }
 
 TEST_F(CommandsTest, timeoutIsObeyedByOneThatIgnoresTerm) {
