@@ -30,8 +30,12 @@ std::filesystem::path TempFolder::write(const std::filesystem::path& name, std::
     at /= part;
     if (::mkdir(at.c_str(), 0755) == 0) ::chmod(at.c_str(), 0755);
   }
-  std::ofstream(file, std::ios::binary) << content;
-  ::chmod(file.c_str(), mode);
+  // Never in place: a library that is loaded would change under whoever runs it.
+  auto fresh = file;
+  fresh += ".new";
+  std::ofstream(fresh, std::ios::binary) << content;
+  ::chmod(fresh.c_str(), mode);
+  std::filesystem::rename(fresh, file);
   return file;
 }
 

@@ -87,7 +87,7 @@ TEST(TextRecord, KeepsEveryByte) {
 }
 
 TEST(EntryText, RefusesWhatIsCutOff) {
-  const std::string whole("81a4 12 1700000000 root root\nfile\0\0", 36);
+  const std::string whole("81a4 12 1700000000 root root\nfile\0\0", 35);
   auto encode = [](std::string_view text) { return base64Encode(std::as_bytes(std::span(text))); };
   auto entries = parseEntries(encode(whole));
   ASSERT_TRUE(entries && entries->size() == 1);

@@ -212,15 +212,26 @@ class Staging {
 };
 
 // What unpackings that were killed left: nobody holds their lock.
-void sweepStaging(const std::string& cache) {
-  const UniqueFd folder(::open(cache.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  const auto names = folder ? namesIn(folder.get()) : Result<std::vector<std::string>>(Error{});
+void sweepStaging(int cache) {
+  const auto names = namesIn(cache);
   if (!names.ok()) return;
   for (const std::string& name : *names) {
     if (name.rfind("staging-", 0) != 0) continue;
-    const UniqueFd stale(::openat(folder.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (stale && ::flock(stale.get(), LOCK_EX | LOCK_NB) == 0) (void)removeAll(folder.get(), name);
+    const UniqueFd stale(::openat(cache, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (stale && ::flock(stale.get(), LOCK_EX | LOCK_NB) == 0) (void)removeAll(cache, name);
   }
+}
+
+// Sweeps the cache and makes a new folder in it. The cache is locked meanwhile: between its making and its own lock a
+// folder looks like one that was left.
+Status enterStaging(const std::string& cache, Staging& staging) {
+  const UniqueFd folder(::open(cache.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return systemError(errno, "cannot open the cache " + cache);
+  while (::flock(folder.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return systemError(errno, "cannot lock the cache " + cache);
+  }
+  sweepStaging(folder.get());
+  return staging.make();
 }
 
 }  // namespace
@@ -251,9 +262,8 @@ Result<OciImage> openOciLayout(const std::string& layout, std::string_view refer
   if (::stat(image.root.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return image;
 
   if (Status made = makeFolders(cache + "/sha256", 0700); !made.ok()) return made.error();
-  sweepStaging(cache);
   Staging staging(cache);
-  if (Status made = staging.make(); !made.ok()) return made.error();
+  if (Status made = enterStaging(cache, staging); !made.ok()) return made.error();
   if (::mkdirat(staging.folder(), "rootfs", 0755) != 0) return systemError(errno, "cannot make a folder in the cache");
   const UniqueFd root(::openat(staging.folder(), "rootfs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!root) return systemError(errno, "cannot open a folder in the cache");

@@ -1,6 +1,8 @@
 // Time: cancellation, deadlines, back-pressure, callbacks that throw.
 #include "support_host.hpp"
 
+#include <poll.h>
+
 #include <atomic>
 #include <stdexcept>
 #include <thread>
@@ -30,9 +32,10 @@ TEST_P(Calls, AreCancelledFromAnotherThread) {
   std::stop_source stop;
   CallContext context;
   context.stop = stop.get_token();
-  // Inline and async at once, output comes only when the operation returns, so the start is not waited for.
+  // Inline and async at once, output comes only when the operation returns, so the start cannot be waited for. Any moment
+  // is right; the pause makes "while it runs" the likely one.
   std::thread canceller([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ::poll(nullptr, 0, 20);
     stop.request_stop();
   });
   const auto ended = exec({"until-cancelled"}, {}, context);

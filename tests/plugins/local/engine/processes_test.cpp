@@ -134,7 +134,8 @@ TEST_F(ProcessesTest, ringKeepsTheNewestOutput) {
 TEST_F(ProcessesTest, terminalWithResizeAndJobControl) {
   auto sandbox = make();
   BackgroundSpec spec;
-  spec.argv = {"/bin/bash", "--norc", "--noprofile", "-i"};
+  // Without its line editor, which switches the echo off and on around each command.
+  spec.argv = {"/bin/bash", "--norc", "--noprofile", "--noediting", "-i"};
   spec.env = {{"PS1", "prompt> "}};
   spec.pty = PtySize{90, 30};
   auto process = sandbox->start(spec);
@@ -147,9 +148,9 @@ TEST_F(ProcessesTest, terminalWithResizeAndJobControl) {
     EXPECT_TRUE(process->writeInput(bytesOf(line)).ok());
     EXPECT_TRUE(readsUntil(*process, wanted, text, offset)) << line << " gave " << text;
   };
-  type("stty size\n", "30 90\r\n");
+  type("stty size\n", "30 90\r\nprompt> ");
   ASSERT_TRUE(process->resize({120, 50}).ok());
-  type("stty size\n", "50 120\r\n");
+  type("stty size\n", "50 120\r\nprompt> ");
   // An answer from cat itself shows that it has the terminal.
   type("cat\n", "cat\r\n");
   type("ping\n", "ping\r\nping\r\n");
@@ -157,8 +158,9 @@ TEST_F(ProcessesTest, terminalWithResizeAndJobControl) {
   type("cat\n", "cat\r\n");
   type("pong\n", "pong\r\npong\r\n");
   type("\x1a", "Stopped");
+  ASSERT_TRUE(readsUntil(*process, "prompt> ", text, offset));
   type("kill %1; wait %1; echo gone\n", "gone\r\n");
-  type("tty\n", "/dev/pts/0");
+  type("tty\n", "/dev/pts/0\r\n");
   type("exit 5\n", "exit");
   EXPECT_EQ(process->wait(Milliseconds(20000))->value, 5);
 }
