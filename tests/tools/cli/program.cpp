@@ -31,9 +31,22 @@ void closeFd(int& fd) {
   fd = -1;
 }
 
+/// One read of what poll has reported; closes the descriptor at its end.
+void take(int& fd, short events, std::string& into) {
+  if (fd < 0 || events == 0) return;
+  std::array<char, 65536> buffer;
+  ssize_t got = read(fd, buffer.data(), buffer.size());
+  if (got > 0) {
+    into.append(buffer.data(), static_cast<std::size_t>(got));
+  } else if (got == 0 || errno != EINTR) {
+    closeFd(fd);  // a terminal ends with EIO
+  }
+}
+
 }  // namespace
 
 Running::Running(const Setup& setup) {
+  ::signal(SIGPIPE, SIG_IGN);  // a program may end before it has taken its input
   std::vector<char*> argv;
   for (const std::string& word : setup.argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -57,8 +70,11 @@ Running::Running(const Setup& setup) {
     openPipe(out_, childOut);
     openPipe(err_, childErr);
   }
+  // Only the writes are not to block, and a terminal's two ends are one description.
+  if (!setup.terminal) fcntl(in_, F_SETFL, O_NONBLOCK);
   pid_ = fork();
   if (pid_ == 0) {
+    ::signal(SIGPIPE, SIG_DFL);
     if (setup.terminal) setsid();
     dup2(childIn, 0);
     dup2(setup.terminal ? childIn : childOut, 1);
@@ -83,11 +99,18 @@ Running::~Running() {
 }
 
 void Running::write(std::string_view text) {
-  while (!text.empty()) {
-    ssize_t written = ::write(in_, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return;
-    text.remove_prefix(static_cast<std::size_t>(written));
+  auto deadline = Clock::now() + std::chrono::seconds(30);
+  while (!text.empty() && in_ >= 0 && Clock::now() < deadline) {
+    // A program that echoes stops taking input once nobody takes its output.
+    std::array<pollfd, 3> wait = {pollfd{in_, POLLOUT, 0}, pollfd{out_, POLLIN, 0}, pollfd{err_, POLLIN, 0}};
+    if (poll(wait.data(), wait.size(), 1000) <= 0) continue;
+    if (wait[0].revents != 0) {
+      ssize_t written = ::write(in_, text.data(), text.size());
+      if (written < 0 && errno != EINTR && errno != EAGAIN) return;
+      if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    take(out_, wait[1].revents, ended_.out);
+    take(err_, wait[2].revents, ended_.err);
   }
 }
 
@@ -98,16 +121,6 @@ void Running::signal(int number) const { kill(pid_, number); }
 bool Running::readSome(int timeoutMilliseconds) {
   std::array<pollfd, 2> wait = {pollfd{out_, POLLIN, 0}, pollfd{err_, POLLIN, 0}};
   if (poll(wait.data(), wait.size(), timeoutMilliseconds) <= 0) return out_ >= 0 || err_ >= 0;
-  std::array<char, 65536> buffer;
-  auto take = [&](int& fd, short events, std::string& into) {
-    if (fd < 0 || events == 0) return;
-    ssize_t got = read(fd, buffer.data(), buffer.size());
-    if (got > 0) {
-      into.append(buffer.data(), static_cast<std::size_t>(got));
-    } else if (got == 0 || errno != EINTR) {
-      closeFd(fd);  // a terminal ends with EIO
-    }
-  };
   take(out_, wait[0].revents, ended_.out);
   take(err_, wait[1].revents, ended_.err);
   return out_ >= 0 || err_ >= 0;

@@ -33,6 +33,8 @@ class Running {
   Running& operator=(const Running&) = delete;
 
   [[nodiscard]] pid_t pid() const { return pid_; }
+  /// Hands it to the program's input, keeping what it says meanwhile; gives up when the program takes no more, or after
+  /// 30 s.
   void write(std::string_view text);
   void closeInput();
   /// Stops reading one of its outputs: its next write there fails.

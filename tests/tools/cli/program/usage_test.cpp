@@ -118,9 +118,10 @@ TEST(Configuration, DotEnvGivesSecretsOnly) {
   std::ofstream(world.path("work/.env"))
       << "# keys\nHIDDEN_KEY='abcdef'\nHIDDEN_DOMAIN=evil.example\nCOMPUTESDK_PROVIDER=shell\n";
   chmod(world.path("work/.env").c_str(), 0600);
+  world.env.erase("EXAMPLE_SHELL_ROOT");
   Ended detect = world.run({"provider", "detect"});
   EXPECT_NE(detect.out.find("hidden    selected"), std::string::npos) << detect.out;
-  EXPECT_NE(detect.out.find("HIDDEN_KEY from ./.env line 2"), std::string::npos) << detect.out;
+  EXPECT_NE(detect.out.find("HIDDEN_KEY (from ./.env line 2) set"), std::string::npos) << detect.out;
   EXPECT_EQ(detect.out.find("abcdef"), std::string::npos);
   EXPECT_EQ(detect.out.find("HIDDEN_DOMAIN"), std::string::npos);
   chmod(world.path("work/.env").c_str(), 0666);

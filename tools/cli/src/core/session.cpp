@@ -1,8 +1,9 @@
 #include "core/session.hpp"
 
 #include <cstdlib>
-#include <set>
+#include <map>
 
+#include "core/dotenv.hpp"
 #include "core/failure.hpp"
 #include "core/interrupt.hpp"
 #include "core/terminal.hpp"
@@ -24,6 +25,20 @@ void showLog(const LogMessage& message) {
   } else {
     printErr(styledErr("· " + text, Style::dim) + "\n");
   }
+}
+
+/// The variables of ./.env. Which of them may be used is the registry's to say: those that a manifest marks secret.
+Result<std::map<std::string, FileVariable>> readDotEnv() {
+  std::map<std::string, FileVariable> variables;
+  std::string warning;
+  auto text = readOwnFile("./.env", warning);
+  if (!text) return std::move(text).error();
+  if (!warning.empty()) warn(warning);
+  if (!*text) return variables;
+  for (auto& [name, value] : parseDotEnv(**text)) {
+    variables[name] = {value.value, "./.env line " + std::to_string(value.line)};
+  }
+  return variables;
 }
 
 ErrorInfo noSuchSandbox(std::string_view word, const std::string& provider) {
@@ -69,15 +84,14 @@ Result<Session> Session::open(const CommonFlags& flags) {
                                  : ColorMode::automatic,
               flags.quiet || flags.json);
   for (const std::string& warning : session.config_.warnings) warn(warning);
-  if (auto read = session.readDotEnv(flags); !read) return std::move(read).error();
+  auto variables = readDotEnv();
+  if (!variables) return std::move(variables).error();
 
   const Config& c = session.config_;
   ComputeConfig wanted;
-  // The variable is the registry's to obey or to warn about; a file says less than it.
-  if (variable("COMPUTESDK_PROVIDER").empty()) {
-    wanted.provider = c.providers.empty() ? c.provider : std::string{};
-    wanted.providers = c.providers;
-  }
+  // Below the option and the variable: the registry weighs them, and says why.
+  wanted.defaultProvider = c.provider;
+  if (flags.provider.empty() && variable("COMPUTESDK_PROVIDER").empty()) wanted.providers = c.providers;
   wanted.providerOptions = c.options;
   wanted.strategy = c.strategy == "round-robin" ? Strategy::roundRobin : Strategy::priority;
   wanted.fallbackOnError = c.fallbackOnError;
@@ -87,47 +101,9 @@ Result<Session> Session::open(const CommonFlags& flags) {
   wanted.denyProviders = c.denyProviders;
   wanted.providerPriorities = c.priorities;
   wanted.log = showLog;
-  if (!session.dotEnv_.empty()) {
-    wanted.environment = [values = session.dotEnv_](std::string_view name) -> std::optional<std::string> {
-      std::string_view set = variable(std::string(name).c_str());
-      if (!set.empty()) return std::string(set);
-      auto found = values.find(name);
-      if (found == values.end()) return std::nullopt;
-      return found->second.value;
-    };
-  }
+  wanted.fileVariables = std::move(*variables);
   if (auto set = session.compute_.setConfig(nothrow, std::move(wanted)); !set) return std::move(set).error();
   return session;
-}
-
-Result<void> Session::readDotEnv(const CommonFlags& flags) {
-  std::string warning;
-  auto text = readOwnFile("./.env", warning);
-  if (!text) return std::move(text).error();
-  if (!warning.empty()) warn(warning);
-  if (!*text) return {};
-  DotEnv all = parseDotEnv(**text);
-  if (all.empty()) return {};
-
-  // Only names that a manifest marks secret, and never one that could redirect where secrets go.
-  ComputeConfig plain;
-  plain.providerPaths = absolutePaths(flags.providerPaths);
-  for (const std::string& path : config_.providerPaths) plain.providerPaths.emplace_back(path);
-  Compute compute;
-  if (auto set = compute.setConfig(nothrow, std::move(plain)); !set) return std::move(set).error();
-  auto providers = compute.providers(nothrow);
-  if (!providers) return std::move(providers).error();
-  for (const ProviderInfo& provider : *providers) {
-    for (const ProviderSetting& setting : provider.settings) {
-      if (!setting.secret) continue;
-      for (const std::string& name : setting.env) {
-        auto found = all.find(name);
-        if (found == all.end() || found->second.value.empty() || name.starts_with("COMPUTESDK_")) continue;
-        dotEnv_.insert(*found);
-      }
-    }
-  }
-  return {};
 }
 
 Result<Sandbox> Session::find(std::string_view word) {

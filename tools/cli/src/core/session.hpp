@@ -8,7 +8,6 @@
 
 #include "core/arguments.hpp"
 #include "core/config.hpp"
-#include "core/dotenv.hpp"
 
 namespace computesdk::cli {
 
@@ -27,25 +26,21 @@ void addCommonFlags(Arguments& arguments, CommonFlags& flags, bool withProvider 
 /// Compute as flags, environment, ./.env and configuration files say. Not thread-safe.
 class Session {
  public:
-  /// Reads the files and sets up colours; touches no provider unless there is a ./.env. Errors: E_CONFIG, and those of
-  /// Compute::setConfig.
+  /// Reads the files and sets up colours. Errors: E_CONFIG, and those of Compute::setConfig.
   static Result<Session> open(const CommonFlags& flags);
 
   [[nodiscard]] Compute& compute() { return compute_; }
   [[nodiscard]] SandboxManager sandboxes() { return compute_.sandbox(); }
   [[nodiscard]] const Config& config() const { return config_; }
-  [[nodiscard]] const DotEnv& dotEnv() const { return dotEnv_; }
 
   /// The sandbox that the user means: an id, NS/NAME, or NAME in the namespace "default". Errors: E_NOT_FOUND.
   Result<Sandbox> find(std::string_view word);
 
  private:
   Session() = default;
-  Result<void> readDotEnv(const CommonFlags& flags);
 
   CommonFlags flags_;
   Config config_;
-  DotEnv dotEnv_;  ///< what may be used of ./.env
   Compute compute_;
 };
 

@@ -11,20 +11,9 @@
 namespace computesdk::cli {
 namespace {
 
-/// Names of variables that come from ./.env, for people who wonder where a provider came from.
-std::string fromDotEnv(const Session& session, const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) {
-    auto found = session.dotEnv().find(name);
-    if (found == session.dotEnv().end()) continue;
-    out += "; " + name + " from ./.env line " + std::to_string(found->second.line);
-  }
-  return out;
-}
-
-void writeCandidate(JsonWriter& json, const ProviderCandidate& candidate, const std::string& why) {
+void writeCandidate(JsonWriter& json, const ProviderCandidate& candidate) {
   json.beginObject();
-  json.field("provider", candidate.name).field("state", toString(candidate.state)).field("why", why);
+  json.field("provider", candidate.name).field("state", toString(candidate.state)).field("why", candidate.why);
   json.optionalField("version", candidate.version).field("priority", candidate.priority);
   json.field("trusted", candidate.trusted).optionalField("manifest", candidate.manifestPath);
   json.field("matched", candidate.matched).field("missing", candidate.missing);
@@ -92,9 +81,7 @@ int providerDetectVerb(std::span<const std::string> words) {
     JsonWriter json;
     json.beginObject().optionalField("selected", report->selected.value_or(""));
     json.key("candidates").beginArray();
-    for (const ProviderCandidate& c : report->candidates) {
-      writeCandidate(json, c, c.why + fromDotEnv(*session, c.matched));
-    }
+    for (const ProviderCandidate& c : report->candidates) writeCandidate(json, c);
     json.endArray().field("warnings", report->warnings).key("error");
     if (report->error) {
       json.beginObject();
@@ -107,7 +94,7 @@ int providerDetectVerb(std::span<const std::string> words) {
   } else {
     Table table({"PROVIDER", "STATE", "WHY"});
     for (const ProviderCandidate& c : report->candidates) {
-      table.add({c.name, std::string(toString(c.state)), c.why + fromDotEnv(*session, c.matched)});
+      table.add({c.name, std::string(toString(c.state)), c.why});
     }
     print(table.str());
     for (const std::string& warning : report->warnings) warn(warning);
