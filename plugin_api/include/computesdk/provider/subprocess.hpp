@@ -184,14 +184,18 @@ class SigpipeBlocked {
 class Runner {
  public:
   Runner(const Call& call, const Command& command, Input input)
-      : call_(call), input_(std::move(input)), process_(command), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      : call_(call),
+        input_(std::move(input)),
+        program_(command.argv.front()),
+        process_(command),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (wake_.get() < 0) throw systemError("eventfd");
     if (command.timeoutMs > 0) timeoutNs_ = call_.nowNs() + command.timeoutMs * 1'000'000;
   }
 
   void run() {
     if (process_.failure() != 0) {
-      call_.err(std::string(std::strerror(process_.failure())) + "\n");
+      call_.err(program_ + ": " + std::strerror(process_.failure()) + "\n");
       return call_.exitCode(process_.failure() == ENOENT ? 127 : 126);
     }
     const SigpipeBlocked sigpipe;
@@ -292,6 +296,7 @@ class Runner {
 
   Call call_;
   Input input_;
+  std::string program_;
   Subprocess process_;
   Descriptor wake_;
   std::string chunk_;  // input that the program has not taken yet
