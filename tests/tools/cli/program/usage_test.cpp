@@ -105,6 +105,30 @@ TEST(Configuration, ChoosesTheProvider) {
   EXPECT_NE(wrong.err.find("did you mean provider?"), std::string::npos) << wrong.err;
 }
 
+TEST(Configuration, OptionsChooseNoProvider) {
+  World world;
+  std::filesystem::create_directories(world.path("home/.config/computesdk"));
+  std::filesystem::path file = world.path("home/.config/computesdk/config.toml");
+  std::ofstream(file) << "[options.shell]\nroot = \"" << world.path("elsewhere").string() << "\"\n"
+                      << "[options.acme]\nregion = \"eu\"\n";
+  chmod(file.c_str(), 0600);
+  std::filesystem::create_directory(world.path("elsewhere"));
+  EXPECT_EQ(world.run({"create"}).code, 0);
+  EXPECT_EQ(world.count(), 1U) << "a variable says more than a file";
+  world.env.erase("EXAMPLE_SHELL_ROOT");
+  Ended ended = world.run({"create", "--provider", "shell"});
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_NE(ended.err.find("options.acme are not used"), std::string::npos) << ended.err;
+  EXPECT_FALSE(std::filesystem::is_empty(world.path("elsewhere")));
+  // Settings of a provider that is not used need not be whole.
+  std::ofstream(file) << "[options.shell]\n";
+  EXPECT_EQ(world.run({"provider", "list"}).code, 0);
+  std::ofstream(file) << "[options.shell]\nnosuch = 1\n";
+  Ended wrong = world.run({"provider", "list"});
+  EXPECT_NE(wrong.code, 0);
+  EXPECT_NE(wrong.err.find("it has no setting 'nosuch'"), std::string::npos) << wrong.err;
+}
+
 TEST(Configuration, DotEnvGivesSecretsOnly) {
   World world;
   // A second provider whose setting is secret.

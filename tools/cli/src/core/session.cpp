@@ -1,5 +1,6 @@
 #include "core/session.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
@@ -39,6 +40,49 @@ Result<std::map<std::string, FileVariable>> readDotEnv() {
     variables[name] = {value.value, "./.env line " + std::to_string(value.line)};
   }
   return variables;
+}
+
+/// Whether a setting's two ways of writing are meant: "api_key" and "apiKey".
+bool sameKey(std::string_view a, std::string_view b) {
+  auto plain = [](std::string_view key) {
+    std::string out;
+    for (char c : key) {
+      if (c != '_') out += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    }
+    return out;
+  };
+  return plain(a) == plain(b);
+}
+
+/// Fits the options of the configuration files to the providers that are here: the environment and ./.env say more than
+/// a file does, and what is meant for another machine's provider is left out and told, for it may be a slip of the pen.
+Result<void> fitOptions(ComputeConfig& wanted) {
+  if (wanted.providerOptions.empty()) return {};
+  Compute compute;
+  if (auto set = compute.setConfig(nothrow, {.providerPaths = wanted.providerPaths}); !set) return set;
+  auto installed = compute.providers(nothrow);
+  if (!installed) return std::move(installed).error();
+  auto set = [&](const ProviderSetting& setting) {
+    return std::ranges::any_of(setting.env, [&](const std::string& name) {
+      return !variable(name.c_str()).empty() || (setting.secret && wanted.fileVariables.contains(name));
+    });
+  };
+  std::map<std::string, OptionMap> kept;
+  for (auto& [name, options] : wanted.providerOptions) {
+    auto found = std::ranges::find(*installed, name, &ProviderInfo::name);
+    if (found == installed->end()) {
+      warn("the configured options." + printable(name) + " are not used: no provider of that name is installed");
+      continue;
+    }
+    std::erase_if(options, [&, provider = found](const auto& option) {
+      return std::ranges::any_of(provider->settings, [&](const ProviderSetting& setting) {
+        return sameKey(setting.key, option.first) && set(setting);
+      });
+    });
+    kept.emplace(name, std::move(options));
+  }
+  wanted.providerOptions = std::move(kept);
+  return {};
 }
 
 ErrorInfo noSuchSandbox(std::string_view word, const std::string& provider) {
@@ -102,6 +146,7 @@ Result<Session> Session::open(const CommonFlags& flags) {
   wanted.providerPriorities = c.priorities;
   wanted.log = showLog;
   wanted.fileVariables = std::move(*variables);
+  if (auto fitted = fitOptions(wanted); !fitted) return std::move(fitted).error();
   if (auto set = session.compute_.setConfig(nothrow, std::move(wanted)); !set) return std::move(set).error();
   return session;
 }
