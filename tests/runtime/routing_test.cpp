@@ -114,6 +114,23 @@ TEST(Config, PassesOptionsToTheirProvider) {
   EXPECT_EQ(std::get<std::string>(world.registry->opened["two"].at("api_key")), "b");
 }
 
+TEST(Config, OptionsOfAProviderThatIsNotNamedNeedNotBeWhole) {
+  World world({"one", "two"});
+  registry::ConfigEntry region;
+  region.key = "region";
+  world["two"].manifest_.config = {region};
+  world["two"].manifest_.detect.anyOf = {{"TWO_KEY"}};
+  ComputeConfig config{.provider = "one", .providerOptions = {{"two", {{"region", "eu"}}}}};
+  config.environment = [](std::string_view) { return std::nullopt; };
+  Compute compute = world.compute();
+  EXPECT_TRUE(compute.setConfig(nothrow, config));
+  config.provider = "two";
+  EXPECT_EQ(errorOf(compute.setConfig(nothrow, config)).code, ErrorCode::authMissing);
+  config.providerOptions = {{"one", {{"nosuch", "x"}}}};
+  config.provider.clear();
+  EXPECT_EQ(errorOf(compute.setConfig(nothrow, config)).code, ErrorCode::invalidArgument);
+}
+
 TEST(Config, NamesTheUnknownProvider) {
   World world;
   Compute compute = world.compute();

@@ -55,7 +55,8 @@ class Setup {
   Result<std::vector<std::string>> configured(std::string_view explicitName);
   std::filesystem::path stateDirectory();
   registry::RegistryOptions registryOptions() const;
-  Result<void> checkProvider(registry::Registry& registry, const std::string& name);
+  /// Its settings; and with `complete` that none is missing which it needs.
+  Result<void> checkProvider(registry::Registry& registry, const std::string& name, bool complete);
   [[nodiscard]] const OptionMap& optionsOf(std::string_view name) const;
   [[nodiscard]] std::optional<std::string> variable(std::string_view name) const;
   Result<std::shared_ptr<registry::Registry>> registryLocked();

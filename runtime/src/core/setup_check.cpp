@@ -65,7 +65,7 @@ bool validGatewayUrl(std::string_view url) noexcept {
   return false;
 }
 
-Result<void> Setup::checkProvider(registry::Registry& registry, const std::string& name) {
+Result<void> Setup::checkProvider(registry::Registry& registry, const std::string& name, bool complete) {
   auto manifest = registry.manifest(name);
   if (!manifest) {
     std::vector<std::string> known;
@@ -82,8 +82,9 @@ Result<void> Setup::checkProvider(registry::Registry& registry, const std::strin
     error.provider = name;
     return error;
   }
+  if (!complete) return {};
   auto isSet = [&](const std::string& variableName) {
-    if (variable(variableName).value_or("") != "" || config_.fileVariables.contains(variableName)) return true;
+    if (!variable(variableName).value_or("").empty() || config_.fileVariables.contains(variableName)) return true;
     return std::ranges::any_of(manifest->config, [&](const registry::ConfigEntry& entry) {
       return std::ranges::find(entry.env, variableName) != entry.env.end() && given(options, entry);
     });
@@ -122,10 +123,13 @@ Result<void> Setup::check() {
   if (!found) return std::move(found).error();
   std::vector<std::string> names = config_.providers;
   if (!config_.provider.empty()) names.push_back(config_.provider);
-  for (const auto& [name, options] : config_.providerOptions) names.push_back(name);
-  if (names.empty()) names.emplace_back(kGatewayProvider);
+  if (names.empty() && !config_.gatewayUrl.empty()) names.emplace_back(kGatewayProvider);
   for (const std::string& name : names) {
-    if (auto checked = checkProvider(**found, name); !checked) return checked;
+    if (auto checked = checkProvider(**found, name, true); !checked) return checked;
+  }
+  // Settings alone choose no provider, so the others of its settings may be missing.
+  for (const auto& [name, options] : config_.providerOptions) {
+    if (auto checked = checkProvider(**found, name, false); !checked) return checked;
   }
   return {};
 }
