@@ -102,12 +102,16 @@ Result<std::vector<std::byte>> Process::readOutput(Stream stream, std::uint64_t&
     const std::uint64_t from = std::min(std::max(offset, oldest), written);
     const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(written - from, most));
     std::vector<std::byte> bytes(count);
+    if (count == 0) {  // no storage to copy to
+      offset = from;
+      return bytes;
+    }
     const std::size_t at = from % protocol::kRingSize, front = std::min(count, protocol::kRingSize - at);
     memcpy(bytes.data(), data + at, front);
     memcpy(bytes.data() + front, data, count - front);
     // Init may have gone round meanwhile and written over what was being copied.
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (state_->written(which) - from > kKept && count > 0) continue;
+    if (state_->written(which) - from > kKept) continue;
     offset = from + count;
     return bytes;
   }

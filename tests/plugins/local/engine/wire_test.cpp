@@ -34,7 +34,8 @@ class ParseExec : public ::testing::Test {
 };
 
 TEST_F(ParseExec, wholeRequest) {
-  ASSERT_TRUE(parse(execBody(2, 1, {"/tmp", "echo", "a b", "A=1"}, kExecPty)));
+  const auto body = execBody(2, 1, {"/tmp", "echo", "a b", "A=1"}, kExecPty);  // what is parsed points into it
+  ASSERT_TRUE(parse(body));
   EXPECT_STREQ(request_.cwd.data, "/tmp");
   EXPECT_STREQ(request_.argv[0], "echo");
   EXPECT_STREQ(request_.argv[1], "a b");
