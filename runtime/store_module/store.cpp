@@ -32,8 +32,8 @@ enum Kind : std::int32_t {
   kDropClaim = 7,
 };
 
-/// The file, made with mode 0600 before SQLite makes it with another, and locked while the tables are set up: turning WAL
-/// on is the one step for which SQLite does not wait.
+/// The file, made with mode 0600 before SQLite makes it with another, and locked while the tables are set up: turning
+/// WAL on is the one step for which SQLite does not wait.
 class SetupLock {
  public:
   explicit SetupLock(const std::string& file) {

@@ -17,8 +17,8 @@ struct Step {
   std::string value;
 };
 
-/// Keys, values and claims in one SQLite file (WAL), shared with other processes. Thread-safe. Throws Poco::Exception and
-/// std::exception.
+/// Keys, values and claims in one SQLite file (WAL), shared with other processes. Thread-safe. Throws Poco::Exception
+/// and std::exception.
 class Store {
  public:
   explicit Store(const std::string& file);

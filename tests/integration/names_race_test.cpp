@@ -17,8 +17,8 @@
 namespace computesdk {
 namespace {
 
-// A racer: waits for the starting shot, asks for the name, writes the id. The child execs nothing and shares nothing but
-// the pipes; it leaves through _exit.
+// A racer: waits for the starting shot, asks for the name, writes the id. The child execs nothing and shares nothing
+// but the pipes; it leaves through _exit.
 [[noreturn]] void race(const testing::Scratch& scratch, int shot, int answers) {
   char byte = 0;
   while (::read(shot, &byte, 1) < 0 && errno == EINTR) {

@@ -252,7 +252,7 @@ FakeSource::FakeSource() {
             .on_readable = &FakeSource::onReadable};
 }
 
-void FakeSource::push(std::string data) {
+void FakeSource::push(const std::string& data) {
   std::unique_lock lock(mutex_);
   data_ += data;
   notifier_.fire(lock);

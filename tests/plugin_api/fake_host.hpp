@@ -105,7 +105,7 @@ class FakeSource {
  public:
   FakeSource();
   const csdk_source* get() const noexcept { return &table_; }
-  void push(std::string data);
+  void push(const std::string& data);
   void end();
   void cancel();
 

@@ -37,8 +37,8 @@ class TempFolder {
 
 ErrorInfo failure(ErrorCode code, std::string why);
 
-/// A provider whose sandboxes are entries of a map and whose commands are processes of this machine. Every operation can
-/// be made to fail; every operation is written down. Thread-safe.
+/// A provider whose sandboxes are entries of a map and whose commands are processes of this machine. Every operation
+/// can be made to fail; every operation is written down. Thread-safe.
 class FakeProvider : public registry::Provider {
  public:
   struct Box {

@@ -105,7 +105,7 @@ TEST_P(NamedTest, CreateWithANameRebindsIt) {
 
 TEST_P(NamedTest, NamesStayApart) {
   Compute compute = world.compute();
-  auto id = [&](std::string nameSpace, std::string name) {
+  auto id = [&](const std::string& nameSpace, const std::string& name) {
     return compute.sandbox().findOrCreate({.name = name, .namespace_ = nameSpace}).sandboxId();
   };
   EXPECT_NE(id("a", "b:c"), id("a:b", "c"));

@@ -7,8 +7,8 @@
 
 namespace computesdk::plugin_host {
 
-/// The process's end of the line. Sending is thread-safe; receiving is for one thread. A line that is broken while sending
-/// ends the process: without its host it has nothing to do.
+/// The process's end of the line. Sending is thread-safe; receiving is for one thread. A line that is broken while
+/// sending ends the process: without its host it has nothing to do.
 class Channel {
  public:
   explicit Channel(int fd) : fd_(fd) {}

@@ -5,8 +5,8 @@
 
 namespace computesdk::plugin_host {
 
-/// What a plug-in's process may not do. `secretsByHost`: it neither runs programs nor opens sockets nor writes files; HTTP
-/// happens in the host. Otherwise children and network are its own affair.
+/// What a plug-in's process may not do. `secretsByHost`: it neither runs programs nor opens sockets nor writes files;
+/// HTTP happens in the host. Otherwise children and network are its own affair.
 struct Confinement {
   bool secretsByHost = true;
   pid_t parent = 0;  ///< the process ends when this one does

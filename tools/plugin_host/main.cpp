@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -49,7 +50,9 @@ bool parse(int count, char** words, Arguments& arguments) {
       arguments.manifest.threading =
           std::string_view(value) == "async" ? registry::Threading::async : registry::Threading::blocking;
     } else if (word == "--parent") {
-      arguments.confinement.parent = static_cast<pid_t>(std::atol(value));
+      const std::string_view digits = value;
+      const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), arguments.confinement.parent);
+      if (read.ec != std::errc{} || read.ptr != digits.data() + digits.size()) return false;
     } else {
       return false;
     }

@@ -17,8 +17,8 @@
 
 namespace computesdk::plugin_host {
 
-/// One call of the host, run here: sends what the plug-in pushes as far as there is credit, and holds the input that has
-/// come. Thread-safe.
+/// One call of the host, run here: sends what the plug-in pushes as far as there is credit, and holds the input that
+/// has come. Thread-safe.
 class ServedCall final : public registry::host::CallSink, public registry::InputSource {
  public:
   ServedCall(Channel& channel, std::uint64_t call) : channel_(channel), call_(call) {}

@@ -285,6 +285,7 @@ typedef struct csdk_sandbox_info {
 #define CSDK_EXIT_MERGED 1u    /* stdout and stderr came as one stream */
 #define CSDK_EXIT_LOSSY 2u     /* output is not byte-exact */
 #define CSDK_EXIT_TRUNCATED 4u /* output beyond a limit was dropped */
+#define CSDK_EXIT_MEMORY 8u    /* killed at the sandbox's memory limit */
 
 typedef struct csdk_exit {
   uint32_t struct_size;
@@ -1045,8 +1046,8 @@ typedef struct csdk_http_ext {
    * out->struct_size. Threads: any, one waiter a call.
    * Ownership: `*out` points into memory of the host, valid until the next next() or the end of the call.
    * Status: CSDK_OK; CSDK_AGAIN after wake; CSDK_EOF when the call has no request and no timer left;
-   * CSDK_DEADLINE_EXCEEDED at `deadline_ns` (0: the call's); CSDK_CANCELLED once when the call is cancelled, after which
-   * next goes on so that the plug-in can clean up, and when the call is over. */
+   * CSDK_DEADLINE_EXCEEDED at `deadline_ns` (0: the call's); CSDK_CANCELLED once when the call is cancelled, after
+   * which next goes on so that the plug-in can clean up, and when the call is over. */
   csdk_status (*next)(const csdk_host* host, csdk_call call, int64_t deadline_ns, csdk_http_event* out);
 
   /* Sends body bytes or a WebSocket message (flags CSDK_HTTP_TEXT, CSDK_HTTP_FINAL). Threads: any.

@@ -17,8 +17,8 @@
 //
 // A method that the class has fills the slot of that name (provider/table.hpp lists them); the others stay NULL, which
 // the host answers with "not supported". A method returns void (the call is done) or csdk_status (CSDK_PENDING: it goes
-// on and Call::complete ends it). Whatever it throws becomes a described failure at the edge; nothing of the C++ runtime
-// crosses. What plugin.h says about threads and ownership holds here too.
+// on and Call::complete ends it). Whatever it throws becomes a described failure at the edge; nothing of the C++
+// runtime crosses. What plugin.h says about threads and ownership holds here too.
 
 #include <computesdk/plugin.h>
 #include <computesdk/provider/call.hpp>

@@ -2,6 +2,8 @@
 
 #include <rapidjson/document.h>
 
+#include <charconv>
+
 namespace computesdk::local {
 namespace {
 
@@ -98,9 +100,11 @@ void readLive(const Json& document, Meta& meta) {
   const auto ports = live->value.FindMember("ports");
   if (ports == live->value.MemberEnd() || !ports->value.IsObject()) return;
   for (const auto& item : ports->value.GetObject()) {
-    if (!item.value.IsUint()) continue;
-    meta.ports.emplace_back(static_cast<std::uint16_t>(atoi(item.name.GetString())),
-                            static_cast<std::uint16_t>(item.value.GetUint()));
+    const std::string_view name(item.name.GetString(), item.name.GetStringLength());
+    std::uint16_t port = 0;
+    const auto read = std::from_chars(name.data(), name.data() + name.size(), port);
+    if (read.ec != std::errc{} || read.ptr != name.data() + name.size() || !item.value.IsUint()) continue;
+    meta.ports.emplace_back(port, static_cast<std::uint16_t>(item.value.GetUint()));
   }
 }
 

@@ -8,7 +8,7 @@
 namespace computesdk::local {
 namespace {
 
-Error invalid(std::string field, std::string what, std::string fix) {
+Error invalid(const std::string& field, const std::string& what, std::string fix) {
   Error error;
   error.kind = ErrorClass::kInvalidArgument;
   error.message = field + ": " + what;

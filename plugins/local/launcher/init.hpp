@@ -25,7 +25,7 @@ struct Job {
   std::uint32_t flags;  // protocol::ExecFlags
   bool used;
   bool outOfMemory;
-  bool sweep;  // its end is the end of all that it started
+  bool sweep;                  // its end is the end of all that it started
   int call;                    // the caller's channel, -1 once closed
   int watchers[kMaxWatchers];  // of a background command
   int output[2];               // read ends (background) or the PTY master in [0]

@@ -263,7 +263,9 @@ void finish(Job& job, int status, const std::uint64_t* usage) {
   job.exit.systemMicroseconds = usage[2] * 1000000 + usage[3];
   job.exit.maxRssBytes = usage[4] * 1024;
   if (job.sweep) signalJob(job, kSigKill);
-  if (signal == kSigKill && (job.outOfMemory || cgroupKilled())) job.exit.outOfMemory = 1;
+  // Killed itself, or a shell that tells of what it ran.
+  const bool killed = signal == kSigKill || (signal == 0 && job.exit.value == 128 + kSigKill);
+  if (killed && (job.outOfMemory || cgroupKilled())) job.exit.outOfMemory = 1;
   if ((job.flags & protocol::kExecBackground) != 0) {
     finishBackground(job);
     return;

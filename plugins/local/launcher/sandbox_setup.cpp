@@ -21,8 +21,8 @@ bool hasTopFolder(const char* path) {
   return fd >= 0;
 }
 
-// One tmpfs is all that can be written; it shows at a few places. `extra` becomes one more folder of it (O_PATH) when the
-// working folder lies below none that the root has.
+// One tmpfs is all that can be written; it shows at a few places. `extra` becomes one more folder of it (O_PATH) when
+// the working folder lies below none that the root has.
 Outcome mountScratch(const protocol::CreateBody& spec, const char* workdir, int& extra) {
   sys::Line<96> options;
   options << "mode=0755,size=" << spec.diskBytes << ",nr_inodes=" << spec.inodes;

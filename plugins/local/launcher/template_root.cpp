@@ -187,7 +187,8 @@ int fill(Config& config) {
     if (result == 0) result = makeEtc();
   }
   if (result == 0) result = makeDev();
-  for (const char* name : {"proc", "tmp", "home", "run", "var", "var/tmp", "root", "mnt", "workspace", "work", ".mounts"}) {
+  for (const char* name :
+       {"proc", "tmp", "home", "run", "var", "var/tmp", "root", "mnt", "workspace", "work", ".mounts"}) {
     if (result == 0) sys::makeDirAt(AT_FDCWD, name, 0755);
   }
   return result;

@@ -1,8 +1,8 @@
 // A root with one more top folder, for a working folder that the template does not have ("/app", "/repo/src").
 //
-// The template is shared by all sandboxes of a launcher and cannot be written, so this sandbox gets a root of its own: a
-// small tmpfs that shows every entry of the template again, and the new folder beside them. Sandboxes that start in one of
-// the usual places never pay for it.
+// The template is shared by all sandboxes of a launcher and cannot be written, so this sandbox gets a root of its own:
+// a small tmpfs that shows every entry of the template again, and the new folder beside them. Sandboxes that start in
+// one of the usual places never pay for it.
 #include "helper.hpp"
 
 namespace computesdk::local {

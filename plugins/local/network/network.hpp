@@ -31,8 +31,8 @@ struct HelperProgram {
   std::string path;
 };
 
-// The first of pasta, slirp4netns in the folders of `path` (like $PATH; empty: the usual system folders). kUnavailable names the
-// package when there is none.
+// The first of pasta, slirp4netns in the folders of `path` (like $PATH; empty: the usual system folders). kUnavailable
+// names the package when there is none.
 Result<HelperProgram> findHelper(const std::string& path = {});
 
 struct JoinRequest {

@@ -50,6 +50,15 @@ Cause network(Machine& machine, int error) {
   return {"/dev/net/tun cannot be opened: " + said(error), "sudo chmod 0666 /dev/net/tun"};
 }
 
+Cause cgroups(const std::string& detail, int error) {
+  const auto says = [&](const char* words) { return detail.find(words) != std::string::npos; };
+  const char* fix = "systemd-run --user --scope -p Delegate=yes COMMAND    (or run as root)";
+  if (says("cgroup v1")) fix = "Run as root, or boot with systemd.unified_cgroup_hierarchy=1.";
+  if (says("no cgroup file system")) fix = "sudo mount -t cgroup2 none /sys/fs/cgroup";
+  if (says("memory controller")) fix = "Boot with cgroup_enable=memory.";
+  return {detail.empty() ? said(error) : detail, fix};
+}
+
 Cause needsKernel(const char* what, const char* version, int error, Machine& machine) {
   if ((error == EPERM || error == ENOSYS) && filtered(machine)) return outerFilter(what);
   if (error == ENOSYS) {
@@ -82,9 +91,7 @@ Cause causeOf(Primitive primitive, int error, const std::string& detail, Machine
     case Primitive::kOverlay:
       if (error == ENODEV) return {"the overlay file system is not loaded", "sudo modprobe overlay"};
       return needsKernel("overlays in user namespaces", "6.6", error, machine);
-    case Primitive::kCgroups:
-      return {detail.empty() ? said(error) : detail,
-              "systemd-run --user --scope -p Delegate=yes COMMAND    (or run as root)"};
+    case Primitive::kCgroups: return cgroups(detail, error);
     case Primitive::kTerminals: return {"a private /dev/pts cannot be mounted: " + said(error), "sudo modprobe devpts"};
     case Primitive::kTun: return network(machine, error);
     case Primitive::kNetworkHelper: return {"neither pasta nor slirp4netns is installed", "sudo apt-get install passt"};

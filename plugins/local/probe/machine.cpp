@@ -116,7 +116,7 @@ class RealMachine final : public Machine {
       askError_ = ask(findings_);
     }
     if (askError_ != 0) return askError_;
-    if (primitive == Primitive::kUserNamespaces) {
+    if (primitive == Primitive::kUserNamespaces && findings_.error[kTryUserNamespace] != 0) {
       constexpr const char* kSteps[] = {"create", "maps", "use"};
       if (findings_.userStep <= kStepUse) detail = kSteps[findings_.userStep];
     }

@@ -38,6 +38,7 @@ struct Finding {
   Verdict verdict = Verdict::kMissing;
   bool needed = false;  // without it the own engine refuses
   std::string gives;    // what it is for, one line
+  std::string found;    // of ok, where there are several: "v2", or a program's path
   std::string
       why;  // of degraded and missing: the exact cause, e.g. "kernel.apparmor_restrict_unprivileged_userns is 1"
   std::string cost;  // of degraded and missing: what is lost

@@ -32,15 +32,15 @@ constexpr Line kLines[] = {
      "no sandbox can be made"},
     {Primitive::kClone3, "clone3", false, Verdict::kDegraded, "the newest way to make processes",
      "nothing; the older call is used"},
-    {Primitive::kOpenat2, "openat2", false, Verdict::kDegraded, "files in microseconds, safe from symlink races",
-     "file operations run a program inside: milliseconds each"},
-    {Primitive::kOverlay, "overlay", false, Verdict::kDegraded, "a writable /usr, templates and snapshots",
-     "no writable overlay, no snapshot"},
+    {Primitive::kOpenat2, "openat2", false, Verdict::kDegraded, "fs, cp and code, safe from symlink races",
+     "fs, cp, code and network mode full are refused"},
+    {Primitive::kOverlay, "overlay", false, Verdict::kDegraded, "snapshots and writable templates of a later version",
+     "nothing in this version"},
     {Primitive::kCgroups, "cgroups", false, Verdict::kDegraded, "hard limits of memory and cpu",
      "memory and cpu limits are soft: a watchdog and pinning to cores"},
     {Primitive::kTun, "tun", false, Verdict::kMissing, "network mode full", "no network mode full"},
-    {Primitive::kNetworkHelper, "network-helper", false, Verdict::kMissing, "network mode full",
-     "no network mode full"},
+    {Primitive::kNetworkHelper, "network-helper", false, Verdict::kMissing,
+     "network mode full, by pasta or slirp4netns", "no network mode full"},
     {Primitive::kBubblewrap, "bubblewrap", false, Verdict::kDegraded,
      "a second engine where only profiled programs may use user namespaces", "no second engine"},
 };
@@ -55,6 +55,7 @@ Finding judge(const Line& line, Machine& machine) {
   const int error = machine.attempt(line.primitive, detail);
   if (error == 0) {
     finding.verdict = Verdict::kOk;
+    finding.found = std::move(detail);
     return finding;
   }
   finding.verdict = line.without;

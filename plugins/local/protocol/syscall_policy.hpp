@@ -79,7 +79,8 @@ inline constexpr const char* kDenied[] = {
 // Only where no cgroup holds the limits: memory that belongs to no process, and the way out of the pinned cores.
 inline constexpr const char* kDeniedWithoutCgroups[] = {"memfd_create", "sched_setaffinity"};
 
-// clone() with one of these is refused (its bit of NEWTIME means a signal number); clone3, whose flags a filter cannot see, does not exist.
+// clone() with one of these is refused (its bit of NEWTIME means a signal number); clone3, whose flags a filter cannot
+// see, does not exist.
 inline constexpr unsigned long kNamespaceFlags[] = {
     0x00020000,  // NEWNS
     0x02000000,  // NEWCGROUP

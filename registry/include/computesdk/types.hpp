@@ -62,10 +62,11 @@ struct SandboxInfo {
 struct COMPUTESDK_API ExitStatus {
   enum class Kind { code, signal, timeout, unknown };
   Kind kind = Kind::unknown;
-  int value = 0;           ///< exit code or signal number
-  bool merged = false;     ///< stdout and stderr came as one stream
-  bool lossy = false;      ///< output is not byte-exact
-  bool truncated = false;  ///< output beyond a limit was dropped
+  int value = 0;             ///< exit code or signal number
+  bool merged = false;       ///< stdout and stderr came as one stream
+  bool lossy = false;        ///< output is not byte-exact
+  bool truncated = false;    ///< output beyond a limit was dropped
+  bool outOfMemory = false;  ///< killed at the sandbox's memory limit; false also where the provider cannot tell
 
   /// As a shell reports it: the code, 128 + signal, 124 for a timeout, -1 when unknown.
   [[nodiscard]] int exitCode() const noexcept;

@@ -7,8 +7,8 @@
 
 namespace computesdk::registry {
 
-/// Chooses: the explicit name, then gateway mode, COMPUTESDK_PROVIDER, the configuration file's provider, and detection.
-/// Pure: reads only `input`.
+/// Chooses: the explicit name, then gateway mode, COMPUTESDK_PROVIDER, the configuration file's provider, and
+/// detection. Pure: reads only `input`.
 Detection selectProvider(const DetectInput& input, std::optional<std::string_view> explicitName);
 
 /// The error for a name that cannot be used: unknown (with what it may have meant), denied, or defective.

@@ -78,8 +78,8 @@ T readStruct(const T* theirs) noexcept {
   return ours;
 }
 
-/// A copy of `from` and of all it points to, in memory of `arena`. `source` pointers are kept as they are. `from` must be
-/// as long as ours (readStruct).
+/// A copy of `from` and of all it points to, in memory of `arena`. `source` pointers are kept as they are. `from` must
+/// be as long as ours (readStruct).
 void* deepCopy(const StructInfo& info, const void* from, std::pmr::memory_resource& arena);
 
 /// What a struct that was read weighs in a queue: itself and its texts.

@@ -174,6 +174,7 @@ ExitStatus toExit(std::uint32_t kind, std::int32_t value, std::uint32_t flags) n
   exit.merged = (flags & CSDK_EXIT_MERGED) != 0;
   exit.lossy = (flags & CSDK_EXIT_LOSSY) != 0;
   exit.truncated = (flags & CSDK_EXIT_TRUNCATED) != 0;
+  exit.outOfMemory = (flags & CSDK_EXIT_MEMORY) != 0;
   return exit;
 }
 

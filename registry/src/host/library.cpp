@@ -25,9 +25,9 @@ void keepRefusal(void* ctx, csdk_str reason) {
   *static_cast<std::string*>(ctx) = std::string(view(reason).substr(0, 1024));
 }
 
-/// What to map. `kept` is set when the path goes through it; it must stay open as long as the library is mapped, that is
-/// for ever: the dynamic linker knows a mapped file by the path it was given, so the number in /proc/self/fd/N must not
-/// come to mean another file.
+/// What to map. `kept` is set when the path goes through it; it must stay open as long as the library is mapped, that
+/// is for ever: the dynamic linker knows a mapped file by the path it was given, so the number in /proc/self/fd/N must
+/// not come to mean another file.
 Result<boost::dll::fs::path> mappablePath(const Manifest& manifest, const LibraryFile& library, UniqueFd& kept) {
   if (library.descriptor < 0) return boost::dll::fs::path(library.path);
   if (library.byPath) {

@@ -19,7 +19,8 @@ class SecretStore {
 
   /// Keeps a copy; the view lives as long as the store.
   std::string_view add(std::string_view secret);
-  /// Puts *** in the place of every secret of four bytes or more. Shorter ones would only tear holes into ordinary text.
+  /// Puts *** in the place of every secret of four bytes or more. Shorter ones would only tear holes into ordinary
+  /// text.
   void redact(std::string& text) const;
 
  private:

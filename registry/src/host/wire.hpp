@@ -81,8 +81,8 @@ struct LongField {
   std::string_view bytes;
 };
 
-/// Appends the struct as tags, lengths and values: a tag is the field's offset, with the top bit set for the fields of a
-/// nested struct. `longFields`, if given, gets the bytes fields above kDataChunk instead.
+/// Appends the struct as tags, lengths and values: a tag is the field's offset, with the top bit set for the fields of
+/// a nested struct. `longFields`, if given, gets the bytes fields above kDataChunk instead.
 void encodeStruct(const StructInfo& info, const void* value, std::string& body,
                   std::vector<LongField>* longFields = nullptr);
 

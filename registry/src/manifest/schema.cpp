@@ -1,5 +1,6 @@
 #include "manifest/schema.hpp"
 
+#include "manifest/pattern.hpp"
 #include "values/text.hpp"
 
 #include <rapidjson/pointer.h>
@@ -11,32 +12,10 @@ namespace {
 
 using rapidjson::Value;
 
-constexpr std::size_t kMaxPattern = 256;
-constexpr long kMaxRepeats = 1000;
-
 const Value* member(const Value& object, const char* key) {
   if (!object.IsObject()) return nullptr;
   auto found = object.FindMember(key);
   return found == object.MemberEnd() ? nullptr : &found->value;
-}
-
-/// The matcher copies its states for each repetition, so {n} multiplies memory: the product of all is bounded.
-bool patternIsCheap(std::string_view pattern) {
-  if (pattern.size() > kMaxPattern) return false;
-  long product = 1;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] != '{') continue;
-    long largest = 1;
-    long number = 0;
-    for (++i; i < pattern.size() && pattern[i] != '}'; ++i) {
-      number = pattern[i] >= '0' && pattern[i] <= '9' ? number * 10 + (pattern[i] - '0') : 0;
-      largest = std::max(largest, number);
-      if (largest > kMaxRepeats) return false;
-    }
-    product *= largest;
-    if (product > kMaxRepeats) return false;
-  }
-  return true;
 }
 
 /// Why a schema cannot be used, or an empty string.
@@ -50,14 +29,12 @@ std::string unusable(const Value& schema) {
   for (const auto& [name, value] : schema.GetObject()) {
     auto key = jsonView(name);
     if (key == "$ref" && value.IsString()) return "$ref is not supported: write the schema out";
-    if (key == "pattern" && value.IsString() && !patternIsCheap(jsonView(value))) {
-      return "a pattern is longer than 256 bytes or repeats more than 1000 times";
+    if (key == "pattern" && value.IsString()) {
+      if (auto why = whyPatternUnusable(jsonView(value)); !why.empty()) return why;
     }
     if (key == "patternProperties" && value.IsObject()) {
       for (const auto& property : value.GetObject()) {
-        if (!patternIsCheap(jsonView(property.name))) {
-          return "a pattern is longer than 256 bytes or repeats more than 1000 times";
-        }
+        if (auto why = whyPatternUnusable(jsonView(property.name)); !why.empty()) return why;
       }
     }
     if (auto why = unusable(value); !why.empty()) return why;

@@ -27,8 +27,8 @@ struct SchemaProblem {
 /// A schema made ready to check values. Immutable: check from any thread.
 class Schema {
  public:
-  /// Errors: E_INVALID_ARGUMENT whose `why` says what cannot be used: `$ref`, and patterns that could cost much to match
-  /// (schemas of plug-ins are not ours). `schema` is copied.
+  /// Errors: E_INVALID_ARGUMENT whose `why` says what cannot be used: `$ref`, and patterns that could cost much to
+  /// match (schemas of plug-ins are not ours). `schema` is copied.
   static Result<Schema> compile(const rapidjson::Value& schema);
 
   /// The first problem of `value`, or nothing.

@@ -22,8 +22,8 @@ struct Policy {
   [[nodiscard]] std::string denies(std::string_view name) const;
 };
 
-/// No file: everything is allowed. A file that cannot be read or understood, or that others than root could have written,
-/// is an error (E_POLICY), because ignoring it would lift what it forbids.
+/// No file: everything is allowed. A file that cannot be read or understood, or that others than root could have
+/// written, is an error (E_POLICY), because ignoring it would lift what it forbids.
 Result<Policy> readPolicy(const std::filesystem::path& file);
 
 }  // namespace computesdk::registry

@@ -22,11 +22,12 @@ class CommandState;
 class SandboxState;
 }  // namespace detail
 
-/// Takes output as it comes. Runs on a runtime thread, one at a time for a call, and must not block. What it throws ends
-/// the command and comes out of the call.
+/// Takes output as it comes. Runs on a runtime thread, one at a time for a call, and must not block. What it throws
+/// ends the command and comes out of the call.
 using OutputCallback = std::function<void(std::string_view chunk)>;
 
-/// How a command is run. Views and the descriptor are only used until the call returns; runCommandAsync copies the text.
+/// How a command is run. Views and the descriptor are only used until the call returns; runCommandAsync copies the
+/// text.
 struct RunOptions {
   std::string cwd = {};                                   ///< absolute; empty: the sandbox's working directory
   StringMap env = {};                                     ///< added to the sandbox's
@@ -123,8 +124,8 @@ struct CodeResult {
   bool timedOut = false;
 };
 
-/// The language that runCode takes for `code` when none is given: "python" if the text holds one of `print(`, `import `,
-/// `def `, `sys.`, `json.`, `__`, `f"`, `f'`, `raise `, else "node". Thread-safe.
+/// The language that runCode takes for `code` when none is given: "python" if the text holds one of `print(`, `import
+/// `, `def `, `sys.`, `json.`, `__`, `f"`, `f'`, `raise `, else "node". Thread-safe.
 COMPUTESDK_API std::string_view detectLanguage(std::string_view code) noexcept;
 /// Languages that runCode knows, without their other names ("py", "js", …).
 COMPUTESDK_API std::span<const std::string_view> knownLanguages() noexcept;

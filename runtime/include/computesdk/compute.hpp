@@ -41,8 +41,8 @@ struct ComputeConfig {
   std::vector<std::string> providers = {};  ///< several, instead of `provider`
   std::map<std::string, OptionMap> providerOptions = {};  ///< their configuration, by provider
   Strategy strategy = Strategy::priority;
-  /// Try the next provider when one fails to create. Never after a failure that may have left a sandbox behind, and never
-  /// with `local` unless it is listed.
+  /// Try the next provider when one fails to create. Never after a failure that may have left a sandbox behind, and
+  /// never with `local` unless it is listed.
   bool fallbackOnError = false;
   std::string apiKey = {};      ///< of a ComputeSDK gateway; goes with gatewayUrl
   std::string gatewayUrl = {};  ///< use this gateway instead of providers on this machine
@@ -63,8 +63,8 @@ struct ComputeConfig {
 
 /// The entry: sandboxes on the provider that is configured, or found from the environment on first use.
 ///
-/// Thread-safe. Cheap to make: no file is read before the first use. Sandboxes and handles may outlive it. A detection is
-/// made once; setConfig forgets it and applies to later calls.
+/// Thread-safe. Cheap to make: no file is read before the first use. Sandboxes and handles may outlive it. A detection
+/// is made once; setConfig forgets it and applies to later calls.
 class COMPUTESDK_API Compute {
  public:
   Compute();

@@ -22,8 +22,8 @@ namespace detail {
 class SandboxState;
 }
 
-/// Fills `buffer` and says how many bytes; 0 at the end. May block, and a transfer that is stopped waits for it. What it
-/// throws ends the transfer and comes out of it.
+/// Fills `buffer` and says how many bytes; 0 at the end. May block, and a transfer that is stopped waits for it. What
+/// it throws ends the transfer and comes out of it.
 using ByteSource = std::function<std::size_t(std::span<std::byte> buffer)>;
 /// Takes bytes in order. Must not block for long. What it throws ends the transfer and comes out of it.
 using ByteSink = std::function<void(std::span<const std::byte> bytes)>;
@@ -51,12 +51,12 @@ struct TransferResult {
   std::int64_t bytes = 0;
 };
 
-/// Files of one sandbox. A small value that shares the sandbox's state; copy it freely. Thread-safe. Paths are absolute or
-/// relative to the sandbox's working directory; they are bytes and are never shown to a shell.
+/// Files of one sandbox. A small value that shares the sandbox's state; copy it freely. Thread-safe. Paths are absolute
+/// or relative to the sandbox's working directory; they are bytes and are never shown to a shell.
 ///
 /// Every operation may fail with E_FILE_NOT_FOUND, E_SANDBOX_GONE, E_INVALID_ARGUMENT (a path that is empty or holds a
-/// NUL), E_PERMISSION, E_CANCELLED and what the provider says. Where the provider has no file operations they go through
-/// commands, byte-exact all the same (Capabilities::filesystem is `emulated` then).
+/// NUL), E_PERMISSION, E_CANCELLED and what the provider says. Where the provider has no file operations they go
+/// through commands, byte-exact all the same (Capabilities::filesystem is `emulated` then).
 class COMPUTESDK_API Filesystem {
  public:
   /// The whole file. "File not found: <path>" when there is none.
@@ -134,8 +134,8 @@ class COMPUTESDK_API Filesystem {
   Result<TransferResult> upload(Nothrow, const ByteSource& source, std::string_view remote,
                                 const TransferOptions& options = {});
 
-  /// Streams a file out of the sandbox. A local file is written beside its place and renamed when it is complete; nothing
-  /// is left of it on failure.
+  /// Streams a file out of the sandbox. A local file is written beside its place and renamed when it is complete;
+  /// nothing is left of it on failure.
   TransferResult download(std::string_view remote, const std::filesystem::path& local, const TransferOptions& o = {}) {
     return download(nothrow, remote, local, o).value();
   }

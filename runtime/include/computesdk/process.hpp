@@ -44,8 +44,8 @@ struct AttachOptions {
   std::stop_token stop = {};  ///< ends the call, not the process
 };
 
-/// A process that outlives the call that started it, named by its id. A small value that shares the sandbox's state; copy
-/// it freely. Thread-safe. Losing it does not end the process. Errors of all: E_NOT_FOUND for an unknown id,
+/// A process that outlives the call that started it, named by its id. A small value that shares the sandbox's state;
+/// copy it freely. Thread-safe. Losing it does not end the process. Errors of all: E_NOT_FOUND for an unknown id,
 /// E_UNSUPPORTED without process/1 at the provider.
 class COMPUTESDK_API Process {
  public:

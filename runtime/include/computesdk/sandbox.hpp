@@ -33,8 +33,9 @@ struct SnapshotOptions {
 /// destroyed; one that is named, was kept, or was looked up lives on. `release` and `adopt` change that.
 ///
 /// Thread-safe for concurrent calls, except moving and assigning. Every operation may fail with E_SANDBOX_GONE,
-/// E_UNSUPPORTED, E_CANCELLED (its stop token fired), E_TIMEOUT, and what the provider says; it throws computesdk::Error,
-/// or returns it in the form that takes `nothrow`. A sandbox that the provider has stopped is started again once.
+/// E_UNSUPPORTED, E_CANCELLED (its stop token fired), E_TIMEOUT, and what the provider says; it throws
+/// computesdk::Error, or returns it in the form that takes `nothrow`. A sandbox that the provider has stopped is
+/// started again once.
 class COMPUTESDK_API Sandbox {
  public:
   Sandbox(Sandbox&&) noexcept;
@@ -59,8 +60,8 @@ class COMPUTESDK_API Sandbox {
     return runCommandAsync(nothrow, command, o).value();
   }
   Result<Command> runCommandAsync(Nothrow, const CommandLine& command, const RunOptions& options = {});
-  /// Runs code by its interpreter from a file of its own, which is removed afterwards. E_INVALID_ARGUMENT for an unknown
-  /// language.
+  /// Runs code by its interpreter from a file of its own, which is removed afterwards. E_INVALID_ARGUMENT for an
+  /// unknown language.
   CodeResult runCode(std::string_view code, const CodeOptions& o = {}) { return runCode(nothrow, code, o).value(); }
   Result<CodeResult> runCode(Nothrow, std::string_view code, const CodeOptions& options = {});
   /// As the documents have it: the language as second word.

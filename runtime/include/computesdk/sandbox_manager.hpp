@@ -74,8 +74,8 @@ struct ListOptions {
 class COMPUTESDK_API SandboxManager {
  public:
   /// Makes a sandbox on the configured provider; with several, by the configured strategy. The handle owns it, unless
-  /// `name` or `keep` is given. E_NOT_CONFIGURED when no provider can be used; otherwise what the providers say, one line
-  /// for each that was tried.
+  /// `name` or `keep` is given. E_NOT_CONFIGURED when no provider can be used; otherwise what the providers say, one
+  /// line for each that was tried.
   Sandbox create(const CreateOptions& o = {}) { return create(nothrow, o).value(); }
   Result<Sandbox> create(Nothrow, const CreateOptions& options = {});
 

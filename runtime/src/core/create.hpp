@@ -21,8 +21,8 @@ struct Made {
 Result<void> checkCreateOptions(const CreateOptions& options);
 /// What the provider is asked for.
 registry::CreateRequest requestFrom(const CreateOptions& options, const StringMap& extraMetadata);
-/// Makes a sandbox on this provider; what was begun and not finished is destroyed, or kept for reap. `extra` is added to
-/// the metadata.
+/// Makes a sandbox on this provider; what was begun and not finished is destroyed, or kept for reap. `extra` is added
+/// to the metadata.
 Result<Made> createOn(Setup& setup, const std::shared_ptr<registry::Provider>& provider, const CreateOptions& options,
                       const StringMap& extra);
 /// Ends a sandbox that is not wanted after all; what cannot be destroyed is kept for reap. Whether it is gone.

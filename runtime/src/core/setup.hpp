@@ -16,8 +16,8 @@
 
 namespace computesdk::detail {
 
-/// One configuration and what was opened for it: registry, providers, memory, store. Handles keep the one they were made
-/// with. Everything is opened on first use. Thread-safe.
+/// One configuration and what was opened for it: registry, providers, memory, store. Handles keep the one they were
+/// made with. Everything is opened on first use. Thread-safe.
 class Setup {
  public:
   Setup(ComputeConfig config, Seams seams);

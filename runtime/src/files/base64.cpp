@@ -37,7 +37,7 @@ std::string base64Encode(std::span<const std::byte> bytes) {
 bool Base64Decoder::feed(std::string_view text, std::vector<std::byte>& out) {
   for (char c : text) {
     if (c == '\n' || c == '\r' || c == ' ' || c == '\t') continue;
-    const int value = kValues[static_cast<unsigned char>(c)];
+    const std::int8_t value = kValues[static_cast<unsigned char>(c)];
     if (over_ || (value < 0 && c != '=') || (value >= 0 && padding_ > 0)) return false;
     if (c == '=' && count_ < 2) return false;
     padding_ += c == '=' ? 1 : 0;

@@ -14,7 +14,8 @@ namespace {
 /// Beyond this, content goes through a source: the provider ABI takes no more at once.
 constexpr std::size_t kInlineContentMax = std::size_t{1} << 20;
 
-/// "Not found" may mean the file or the whole sandbox; the provider is asked which, and the answer put in promised words.
+/// "Not found" may mean the file or the whole sandbox; the provider is asked which, and the answer put in promised
+/// words.
 ErrorInfo explainAbsence(SandboxState& sandbox, ErrorInfo error, const ErrorInfo& promised) {
   if (error.code != ErrorCode::notFound && error.code != ErrorCode::fileNotFound) return error;
   if (error.code == ErrorCode::notFound && sandbox.features().inspect) {

@@ -6,8 +6,8 @@
 
 #include <string_view>
 
-// One file operation each: the provider's own where it has it, else through commands. Paths are checked, and failures say
-// what users were promised.
+// One file operation each: the provider's own where it has it, else through commands. Paths are checked, and failures
+// say what users were promised.
 namespace computesdk::detail {
 
 Result<void> readFileTo(SandboxState& sandbox, std::string_view path, const ReadOptions& options, const ByteSink& sink);

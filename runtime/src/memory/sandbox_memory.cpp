@@ -120,7 +120,7 @@ bool processRuns(const std::string& maker) {
   return startTime(pid) == std::string(end + 1, maker.data() + maker.size()) && !startTime(pid).empty();
 }
 
-SandboxMemory::SandboxMemory(fs::path stateDirectory) : folder_(std::move(stateDirectory) / "sandboxes") {}
+SandboxMemory::SandboxMemory(const fs::path& stateDirectory) : folder_(stateDirectory / "sandboxes") {}
 
 fs::path SandboxMemory::fileOf(std::string_view provider, std::string_view id) const {
   // A name of one component, at most 255 bytes: no slash, no leading dot, and long ids end in a hash of all of it.

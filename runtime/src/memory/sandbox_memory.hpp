@@ -35,7 +35,7 @@ bool processRuns(const std::string& maker);
 /// renamed. Losing it loses no sandbox where the provider gives tokens again. Thread-safe, and safe between processes.
 class SandboxMemory {
  public:
-  explicit SandboxMemory(std::filesystem::path stateDirectory);
+  explicit SandboxMemory(const std::filesystem::path& stateDirectory);
 
   /// Errors: E_STORE.
   Result<void> save(const RememberedSandbox& sandbox) const;

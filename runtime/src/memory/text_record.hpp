@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-// Small records as text: one `key=value` a line, sorted by key, values percent-encoded. What the runtime keeps on disk and
-// in the store of names has this form; a person can read it, and no byte of a value can be taken for structure.
+// Small records as text: one `key=value` a line, sorted by key, values percent-encoded. What the runtime keeps on disk
+// and in the store of names has this form; a person can read it, and no byte of a value can be taken for structure.
 namespace computesdk::detail {
 
 /// Letters, digits and `-._~/@+ ,` stay as they are, and so does what `keep` holds; other bytes become %XX.

@@ -45,8 +45,8 @@ class NamedStore {
   virtual Result<bool> apply(std::span<const StoreStep> steps) = 0;
 };
 
-/// The SQLite store in `file`, through the module computesdk-store, which is opened on first use and never closed. Makes
-/// the file (0600) and its folder (0700). Errors: E_STORE, also when the module is not installed.
+/// The SQLite store in `file`, through the module computesdk-store, which is opened on first use and never closed.
+/// Makes the file (0600) and its folder (0700). Errors: E_STORE, also when the module is not installed.
 Result<std::shared_ptr<NamedStore>> openModuleStore(const std::filesystem::path& file);
 
 }  // namespace computesdk::detail

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-// The layout of the store of names. Keys, with % and : of workspace, namespace and name percent-encoded, so that (a, b:c)
-// and (a:b, c) differ:
+// The layout of the store of names. Keys, with % and : of workspace, namespace and name percent-encoded, so that (a,
+// b:c) and (a:b, c) differ:
 //   sandbox:namespace:WORKSPACE:NAMESPACE   -> id (uuid) of the namespace's parent record
 //   sandbox:name:WORKSPACE:NAMESPACE:NAME   -> id of the sandbox
 //   sandbox:record:WORKSPACE:ID             -> provider, token, name, namespace, parent (a text record)
@@ -43,7 +43,8 @@ Result<std::optional<NamedEntry>> readName(NamedStore& store, const NameKeys& ke
 Result<bool> removeName(NamedStore& store, const NameKeys& keys, const std::string& id);
 /// The parent of a namespace, made if there is none.
 Result<std::string> parentOf(NamedStore& store, const NameKeys& keys);
-/// Binds the name to a sandbox, whatever it meant before. With `claimOwner`, only while that claim holds. Whether it did.
+/// Binds the name to a sandbox, whatever it meant before. With `claimOwner`, only while that claim holds. Whether it
+/// did.
 Result<bool> bindName(NamedStore& store, const NameKeys& keys, const Naming& naming, const std::string& provider,
                       const registry::SandboxRecord& record, const std::string& claimOwner);
 /// removeName for a sandbox that was destroyed; a failure is logged.

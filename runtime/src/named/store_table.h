@@ -1,6 +1,6 @@
-/* What the module computesdk-store offers: a small transactional store in one SQLite file. The module is a shared object
- * of its own, so that a program which uses no names maps neither SQLite nor the libraries around it. Runtime and module
- * are always of the same build; `version` guards against a stray one.
+/* What the module computesdk-store offers: a small transactional store in one SQLite file. The module is a shared
+ * object of its own, so that a program which uses no names maps neither SQLite nor the libraries around it. Runtime and
+ * module are always of the same build; `version` guards against a stray one.
  *
  * Statuses: 0 done; 1 done, and the answer is "no" (nothing there, claim held by another, a condition did not hold);
  * -1 failed, and `fail` was told why. Every function may be called from any thread. Nothing thrown crosses. */

@@ -17,8 +17,8 @@ struct Spawned {
 // Runs argv with stdout and stderr on pipes, reads both to their end and waits. `environment` empty: nothing is passed.
 Spawned spawnAndWait(const std::vector<std::string>& argv, const std::vector<std::string>& environment = {});
 
-// argv of bubblewrap with a private root of the same shape as the local provider's: own namespaces, read-only /usr, a tmpfs
-// for what is writable.
+// argv of bubblewrap with a private root of the same shape as the local provider's: own namespaces, read-only /usr, a
+// tmpfs for what is writable.
 std::vector<std::string> bubblewrap(const std::vector<std::string>& command);
 
 // The program's path in $PATH, empty when it is not installed.

@@ -1,4 +1,5 @@
-// The smallest C++ program of the command line tool's kind: C++ library static, no iostream. The baseline of start_bench.
+// The smallest C++ program of the command line tool's kind: C++ library static, no iostream. The baseline of
+// start_bench.
 #include <unistd.h>
 
 #include <string>

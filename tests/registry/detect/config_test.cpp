@@ -17,10 +17,12 @@ using testing::Not;
 
 const char* const kE2b = R"("detect": {"any_of": [{"all_of": ["E2B_API_KEY"]}]},
   "setup": {"steps": ["sign up at https://e2b.dev", "export E2B_API_KEY=…"], "url": "https://e2b.dev/docs"},
-  "config": [{"key": "api_key", "env": ["E2B_API_KEY", "E2B_OLD_KEY"], "secret": true, "prefix": "e2b_", "prefix_strict": true},
+  "config": [{"key": "api_key", "env": ["E2B_API_KEY", "E2B_OLD_KEY"], "secret": true, "prefix": "e2b_",
+              "prefix_strict": true},
              {"key": "base_domain", "env": "E2B_DOMAIN", "default": "e2b.app"}],)";
 const char* const kVercel = R"("detect": {"any_of": [{"all_of": ["OIDC"]}, {"all_of": ["TOKEN", "TEAM", "PROJECT"]}]},
-  "config": [{"key": "oidc_token", "env": "OIDC", "secret": true, "jwt_claims": {"team_id": "owner_id", "project_id": "project_id"}},
+  "config": [{"key": "oidc_token", "env": "OIDC", "secret": true,
+              "jwt_claims": {"team_id": "owner_id", "project_id": "project_id"}},
              {"key": "token", "env": "TOKEN", "secret": true, "help": "a classic token"},
              {"key": "team_id", "env": "TEAM"}, {"key": "project_id", "env": "PROJECT"}],)";
 

@@ -15,7 +15,8 @@ namespace {
 const char* const kMore = R"("vendor": "Example Inc.", "license": "Apache-2.0", "homepage": "https://example.com/",
   "description": "Sandboxes of a vendor, with everything that a manifest of the usual kind says about them.",
   "threading": "blocking", "secrets": "host", "placement": "any",
-  "config": [{"key": "api_key", "env": "KEY_OF_IT", "secret": true, "prefix": "key_", "help": "The key of your account"},
+  "config": [{"key": "api_key", "env": "KEY_OF_IT", "secret": true, "prefix": "key_",
+              "help": "The key of your account"},
              {"key": "domain", "env": "DOMAIN_OF_IT", "default": "example.com"},
              {"key": "template", "env": ["TEMPLATE_OF_IT", "TEMPLATE"]}],
   "detect": {"any_of": [{"all_of": ["KEY_OF_IT"]}, {"all_of": ["TOKEN_OF_IT", "TEAM_OF_IT"]}], "none_of": []},
@@ -23,7 +24,8 @@ const char* const kMore = R"("vendor": "Example Inc.", "license": "Apache-2.0", 
     "resources": {"type": "object", "properties": {"vcpus": {"type": "integer"}, "memory": {"type": "integer"}}}}},
   "capabilities": ["exec", "fs", "url", "snapshot/1", "template/1", "lifetime/1"],
   "egress": [{"origin": "https://api.${config.domain}", "auth": true}, {"origin": "https://*.${config.domain}"}],
-  "setup": {"steps": ["sign up at https://example.com", "make a key", "export KEY_OF_IT=…"], "url": "https://example.com/docs"},)";
+  "setup": {"steps": ["sign up at https://example.com", "make a key", "export KEY_OF_IT=…"],
+            "url": "https://example.com/docs"},)";
 
 TEST(Speed, DetectionWithThirteenManifests) {
   test::World world;

@@ -32,8 +32,8 @@ TEST_P(Calls, AreCancelledFromAnotherThread) {
   std::stop_source stop;
   CallContext context;
   context.stop = stop.get_token();
-  // Inline and async at once, output comes only when the operation returns, so the start cannot be waited for. Any moment
-  // is right; the pause makes "while it runs" the likely one.
+  // Inline and async at once, output comes only when the operation returns, so the start cannot be waited for. Any
+  // moment is right; the pause makes "while it runs" the likely one.
   std::thread canceller([&] {
     ::poll(nullptr, 0, 20);
     stop.request_stop();
@@ -76,7 +76,7 @@ TEST_P(Calls, EndAtTheirDeadline) {
 TEST_P(Calls, RethrowWhatTheirConsumerThrew) {
   const OutputFunction thrower = [](OutputStream, std::span<const std::byte>) { throw std::runtime_error("enough"); };
   EXPECT_THROW((void)exec({"write", "10000000"}, thrower, {}), std::runtime_error);
-  EXPECT_THROW((void)provider_->list(0, {}, [](SandboxRecord) -> bool { throw std::logic_error("no"); }, {}),
+  EXPECT_THROW((void)provider_->list(0, {}, [](const SandboxRecord&) -> bool { throw std::logic_error("no"); }, {}),
                std::logic_error);
   // The provider is none the worse for it.
   EXPECT_TRUE(exec({"null"}, {}, {}));

@@ -103,7 +103,7 @@ TEST_P(Placement, LooksUpAndPassesTokens) {
 
 TEST_P(Placement, ListsAndStops) {
   std::vector<std::string> ids;
-  const auto collect = [&](SandboxRecord record) {
+  const auto collect = [&](const SandboxRecord& record) {
     ids.push_back(record.info.id);
     return true;
   };
@@ -117,7 +117,7 @@ TEST_P(Placement, ListsAndStops) {
   EXPECT_TRUE(ids.empty());
   ASSERT_TRUE(provider_->list(
       0, {},
-      [&](SandboxRecord record) {
+      [&](const SandboxRecord& record) {
         ids.push_back(record.info.id);
         return false;
       },
@@ -129,7 +129,7 @@ TEST_P(Placement, CallsWithinACallbackWork) {
   int found = 0;
   const auto listed = provider_->list(
       0, {},
-      [&](SandboxRecord record) {
+      [&](const SandboxRecord& record) {
         if (provider_->inspect({record.info.id, ""}, {})) ++found;
         return true;
       },

@@ -22,7 +22,7 @@ bool mixedOperation(Provider& provider, int turn) {
     case 2: {
       int count = 0;
       const auto listed = provider.list(0, {},
-                                        [&](SandboxRecord) {
+                                        [&](const SandboxRecord&) {
                                           ++count;
                                           return true;
                                         },

@@ -88,6 +88,41 @@ TEST(Options, SchemasOfPluginsCannotHurt) {
   }
 }
 
+TEST(Options, PatternsThatTheMatcherWouldNotSurviveAreRefused) {
+  std::string waysThroughNothing;
+  for (int i = 0; i < 20; ++i) waysThroughNothing += "(a?|b?)";
+  for (const std::string& pattern :
+       {waysThroughNothing,   std::string("(a*)*"),       std::string("(a*)+"), std::string("(a?){2,}"),
+        std::string("a**"),   std::string("{5}"),         std::string("^{5}"),  std::string("a|{5}"),
+        std::string("(){5}"), std::string("("),           std::string("a)"),    std::string("a|"),
+        std::string("[]"),    std::string("[a"),          std::string("a{2"),   std::string("a{3,2}"),
+        std::string("a{0}"),  std::string("a{,2}"),       std::string("(?:a)"), std::string("\\\\d"),
+        std::string("\\\\"),  std::string("(a*\\u0000)"), std::string()}) {
+    auto result = checkOptions(withSchema(R"({"properties": {"a": {"pattern": ")" + pattern + R"("}}})"), {{"a", "x"}});
+    ASSERT_FALSE(result) << pattern;
+    EXPECT_EQ(result.error().code, ErrorCode::manifest);
+    EXPECT_THAT(result.error().why, HasSubstr("pattern")) << pattern;
+  }
+}
+
+TEST(Options, OrdinaryPatternsDecide) {
+  struct {
+    const char* pattern;
+    const char* fits;
+    const char* doesNot;
+  } const cases[] = {
+      {"^[a-z0-9][a-z0-9_-]*$", "eu-1", "EU"},   {R"(^[0-9]+\\.[0-9]+(\\.[0-9]+)?$)", "1.2.3", "1.2."},
+      {"^(a|bc+|d{2,3})$", "ddd", "d"},          {"^(a|b?)$", "b", "c"},
+      {"^((ab)+x{0,2}c)+$", "ababxcabc", "abx"}, {R"(^[\\]^]{3}.{1,}$)", "]^]!", "]^]"},
+  };
+  for (const auto& one : cases) {
+    auto manifest = withSchema(std::string(R"({"properties": {"a": {"pattern": ")") + one.pattern + R"("}}})");
+    auto result = checkOptions(manifest, {{"a", one.fits}});
+    EXPECT_TRUE(result) << one.pattern << ": " << result.error().why;
+    EXPECT_FALSE(checkOptions(manifest, {{"a", one.doesNot}})) << one.pattern;
+  }
+}
+
 TEST(Options, OddSchemasAreSurvived) {
   for (const char* schema :
        {R"({"type": 5})", R"({"properties": 5})", R"({"enum": {}})", R"({"required": "a"})", R"({"items": [[]]})",

@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-// A small HTTP/1.1 and WebSocket server for tests and for the vendors' simulators. Written by hand, so that it shares no
-// parser, and no mistake, with the client under test, has a say over every byte, and can be told to fail.
+// A small HTTP/1.1 and WebSocket server for tests and for the vendors' simulators. Written by hand, so that it shares
+// no parser, and no mistake, with the client under test, has a say over every byte, and can be told to fail.
 namespace computesdk::simulators {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -105,11 +105,11 @@ class Exchange {
 struct Fault {
   std::string path;
   int times = 1;
-  int delayMs = 0;         ///< before anything
-  int status = 0;          ///< answered in place of the real answer
+  int delayMs = 0;              ///< before anything
+  int status = 0;               ///< answered in place of the real answer
   std::string retryAfter = {};  ///< header of it
-  bool reset = false;      ///< a reset in place of an answer
-  bool garbage = false;    ///< bytes that are no HTTP
+  bool reset = false;           ///< a reset in place of an answer
+  bool garbage = false;         ///< bytes that are no HTTP
 };
 
 struct ServerOptions {

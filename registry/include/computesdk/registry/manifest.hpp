@@ -104,8 +104,9 @@ inline constexpr int kManifestVersion = 1;
 /// "linux-x86_64-gnu": the key of this build in `library` and `sha256`.
 std::string_view platformName() noexcept;
 
-/// Parses and validates. `file` is where the text came from: its name must fit the manifest's, and the library is looked
-/// for beside it. Errors: E_MANIFEST, naming the key, what is wrong with it and how to put it right. Thread-safe.
+/// Parses and validates. `file` is where the text came from: its name must fit the manifest's, and the library is
+/// looked for beside it. Errors: E_MANIFEST, naming the key, what is wrong with it and how to put it right.
+/// Thread-safe.
 Result<std::shared_ptr<const Manifest>> parseManifest(std::string_view text, const std::filesystem::path& file);
 
 /// Reads and parses a manifest; no check of ownership. Errors as parseManifest, and E_MANIFEST when it cannot be read.

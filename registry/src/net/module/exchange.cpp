@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -66,7 +67,9 @@ Clock::duration keptAlive(const Headers& headers) {
   const std::string* value = findHeader(headers, "keep-alive");
   const std::size_t at = value == nullptr ? std::string::npos : value->find("timeout=");
   if (at == std::string::npos) return std::chrono::seconds(5);
-  return std::chrono::seconds(std::clamp(std::atoi(value->c_str() + at + 8), 0, 3600));
+  int seconds = 0;
+  std::from_chars(value->data() + at + 8, value->data() + value->size(), seconds);
+  return std::chrono::seconds(std::clamp(seconds, 0, 3600));
 }
 
 std::string seconds(milliseconds span) {
@@ -315,7 +318,7 @@ struct Exchange::Link {
   std::size_t discarded = 0;
 };
 
-void Exchange::launch(std::shared_ptr<Exchange> exchange) {
+void Exchange::launch(const std::shared_ptr<Exchange>& exchange) {
   asio::post(exchange->hub_.io, [exchange] {
     Exchange& self = *exchange;
     asio::co_spawn(self.hub_.io, self.run(), [exchange](std::exception_ptr thrown) {

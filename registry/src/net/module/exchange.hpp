@@ -48,7 +48,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void close(std::int32_t code, std::string_view reason);
 
   /// Everything; `done` of the sink is called at the end, whatever happens.
-  static void launch(std::shared_ptr<Exchange> exchange);
+  static void launch(const std::shared_ptr<Exchange>& exchange);
 
  private:
   /// How an attempt ended.

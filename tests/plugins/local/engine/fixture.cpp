@@ -87,7 +87,7 @@ std::vector<int> SandboxTest::launchers() const {
   std::vector<int> pids;
   const std::string registry = scratch_.path() + "/computesdk/local";
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const int pid = atoi(entry.path().filename().c_str());
+    const int pid = std::stoi(entry.path().filename());
     if (pid <= 0 || pid == getpid()) continue;
     std::ifstream file(entry.path() / "cmdline");
     std::string name;

@@ -24,6 +24,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <string>
+
 namespace {
 
 int verdict(long result) {
@@ -155,7 +157,7 @@ int main(int argc, char** argv) {
   const char* more = argc > 2 ? argv[2] : "";
   const auto is = [&](const char* name) { return strcmp(what, name) == 0; };
   if (is("fork-bomb")) return forkBomb();
-  if (is("memory")) return memory(more, static_cast<size_t>(atoi(argc > 3 ? argv[3] : "1")));
+  if (is("memory")) return memory(more, static_cast<size_t>(std::stoi(argc > 3 ? argv[3] : "1")));
   if (is("mount")) return verdict(mount("none", "/tmp", "tmpfs", 0, nullptr));
   if (is("umount")) return verdict(umount2("/usr", MNT_DETACH));
   if (is("remount")) return verdict(mount(nullptr, "/usr", nullptr, MS_REMOUNT | MS_BIND, nullptr));
@@ -195,8 +197,8 @@ int main(int argc, char** argv) {
     return verdict(ioctl(terminal, TIOCSTI, &c));
   }
   if (is("tiocsti-high")) return verdict(syscall(SYS_ioctl, 0, 0x100000000ULL | TIOCSTI, "x"));
-  if (is("family")) return socketFamily(atoi(more));
-  if (is("netlink")) return verdict(socket(AF_NETLINK, SOCK_RAW, atoi(more)));
+  if (is("family")) return socketFamily(std::stoi(more));
+  if (is("netlink")) return verdict(socket(AF_NETLINK, SOCK_RAW, std::stoi(more)));
   if (is("raw")) return verdict(socket(AF_INET, SOCK_RAW, 1));
   if (is("abstract")) return abstractConnect(more);
   if (is("raise-limit")) return raiseLimit();
@@ -204,7 +206,7 @@ int main(int argc, char** argv) {
   if (is("32-bit")) return machineCode32();
   if (is("kill-all")) return verdict(kill(-1, SIGKILL));
   if (is("kill-init")) return kill(1, SIGKILL) == 0 ? 0 : verdict(-1);
-  if (is("tree")) return tree(atoi(more));
+  if (is("tree")) return tree(std::stoi(more));
   if (is("x32")) return verdict(syscall(0x40000000 | 39));
   if (is("newer")) return verdict(syscall(100000));
   fprintf(stderr, "hostile: unknown attack %s\n", what);

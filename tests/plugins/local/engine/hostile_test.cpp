@@ -59,7 +59,7 @@ TEST_F(HostileTest, hostIsOutOfSight) {
   setenv("COMPUTESDK_TEST_SECRET", "s3cret-in-host", 1);
   auto sandbox = make();
   const Output processes = shell(*sandbox, "ls /proc | grep -c '^[0-9]'");
-  EXPECT_LE(atoi(processes.out.c_str()), 5);
+  EXPECT_LE(std::stoi(processes.out), 5);
   EXPECT_EQ(shell(*sandbox, "cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n' | grep s3cret").out, "");
   EXPECT_EQ(shell(*sandbox, "ls /root /home /mnt /opt /sys /boot /srv 2>/dev/null | grep -v : | grep -v '^$'").out,
             "sandbox\n");
@@ -101,7 +101,7 @@ TEST_F(HostileTest, forkBombStaysInItsNumber) {
   ExecSpec bomb;
   bomb.argv = {"/tmp/hostile", "fork-bomb"};
   const Output output = runSpec(*sandbox, bomb);
-  const int children = atoi(output.out.c_str() + strlen("children "));
+  const int children = std::stoi(output.out.c_str() + strlen("children "));
   EXPECT_GT(children, 20);
   EXPECT_LE(children, 40);
   EXPECT_LE(sandbox->stats()->processes, 42U);

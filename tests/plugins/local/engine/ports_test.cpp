@@ -17,7 +17,7 @@ namespace {
 using PortsTest = SandboxTest;
 
 int connectTo(const std::string& url) {
-  const int port = atoi(url.substr(url.rfind(':') + 1).c_str());
+  const int port = std::stoi(url.substr(url.rfind(':') + 1));
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -143,7 +143,7 @@ TEST_F(PortsTest, urlEndsWithTheSandbox) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(atoi(url.substr(url.rfind(':') + 1).c_str())));
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   EXPECT_NE(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   close(fd);

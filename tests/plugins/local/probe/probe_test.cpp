@@ -123,6 +123,17 @@ TEST(Probe, KnowsAMaskedProc) {
   EXPECT_THAT(run(machine).refusal().fix, HasSubstr("systempaths=unconfined"));
 }
 
+TEST(Probe, TheRemedyForControlGroupsIsOneForTheirLayout) {
+  FakeMachine machine;
+  machine.failures[Primitive::kCgroups] = EACCES;
+  machine.details[Primitive::kCgroups] = "the own group is not delegated to this user";
+  EXPECT_THAT(run(machine).of(Primitive::kCgroups).fix, HasSubstr("systemd-run --user"));
+  machine.details[Primitive::kCgroups] = "the machine uses cgroup v1, which only root may divide";
+  EXPECT_THAT(run(machine).of(Primitive::kCgroups).fix, HasSubstr("unified_cgroup_hierarchy"));
+  machine.details[Primitive::kCgroups] = "no cgroup file system is mounted";
+  EXPECT_THAT(run(machine).of(Primitive::kCgroups).fix, HasSubstr("mount -t cgroup2"));
+}
+
 TEST(Probe, ARealMachineCanBeMadeToFail) {
   const auto machine = failing(realMachine(), {{Primitive::kOpenat2, ENOSYS}, {Primitive::kOverlay, EPERM}});
   const Report report = run(*machine);

@@ -147,17 +147,17 @@ TEST_F(OciLayout, KindsThatAreNotSupportedAreNamed) {
 }
 
 TEST_F(OciLayout, NonsenseIsRefused) {
-  const char* indexes[] = {"",
-                           "[]",
-                           "{}",
-                           "{\"manifests\":[]}",
-                           "{\"manifests\":[1]}",
-                           "{\"manifests\":[{}]}",
-                           "{\"manifests\":[{\"digest\":\"md5:0\",\"size\":1}]}",
-                           "{\"manifests\":[{\"digest\":\"sha256:../../../../etc/passwd\",\"size\":1}]}",
-                           "{\"manifests\":[{\"digest\":\"sha256:"
-                           "0000000000000000000000000000000000000000000000000000000000000000\",\"size\":-1}]}"};
-  for (const char* index : indexes) {
+  const std::string zeros(64, '0');
+  const std::string indexes[] = {"",
+                                 "[]",
+                                 "{}",
+                                 "{\"manifests\":[]}",
+                                 "{\"manifests\":[1]}",
+                                 "{\"manifests\":[{}]}",
+                                 "{\"manifests\":[{\"digest\":\"md5:0\",\"size\":1}]}",
+                                 "{\"manifests\":[{\"digest\":\"sha256:../../../../etc/passwd\",\"size\":1}]}",
+                                 R"({"manifests":[{"digest":"sha256:)" + zeros + R"(","size":-1}]})"};
+  for (const std::string& index : indexes) {
     layoutFolder.write("index.json", index);
     EXPECT_FALSE(open().ok()) << index;
   }

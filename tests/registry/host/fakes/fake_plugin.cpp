@@ -1,5 +1,5 @@
-// The fake plug-in of the tests. Built into several libraries: FAKE_… defines make one that is broken at load; what goes
-// wrong later is asked for by the command given to exec.
+// The fake plug-in of the tests. Built into several libraries: FAKE_… defines make one that is broken at load; what
+// goes wrong later is asked for by the command given to exec.
 #include "fake.hpp"
 
 #include <cstdio>
