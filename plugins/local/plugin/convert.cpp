@@ -212,7 +212,8 @@ void emitProcess(const Call& call, const ProcessInfo& info, std::string_view tag
 }
 
 void emitExit(const Call& call, const ExitStatus& status) {
-  const std::uint32_t flags = status.truncated ? CSDK_EXIT_TRUNCATED : 0;
+  std::uint32_t flags = status.truncated ? CSDK_EXIT_TRUNCATED : 0;
+  if (status.outOfMemory) flags |= CSDK_EXIT_MEMORY;
   switch (status.kind) {
     case ExitKind::kCode: return call.exit(CSDK_EXIT_CODE, status.value, flags);
     case ExitKind::kSignal: return call.exit(CSDK_EXIT_SIGNAL, status.value, flags);

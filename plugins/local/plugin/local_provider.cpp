@@ -12,6 +12,7 @@
 
 #include "engine/engine.hpp"
 #include "plugin/convert.hpp"
+#include "plugin/doctor.hpp"
 #include "plugin/streams.hpp"
 
 namespace computesdk::local {
@@ -225,8 +226,10 @@ class LocalProvider {
   }
 
   void vendorCall(Call& call, const csdk_vendor_call_args& args) {
-    if (view(args.operation) != "stats" || args.target.id.size == 0) {
-      throw plugin::Error(CSDK_UNIMPLEMENTED, "local knows one call, 'stats' of a sandbox");
+    const bool ofSandbox = args.target.id.size != 0;
+    if (view(args.operation) == "doctor" && !ofSandbox) return call.emitJson(doctorJson(probe::cached()));
+    if (view(args.operation) != "stats" || !ofSandbox) {
+      throw plugin::Error(CSDK_UNIMPLEMENTED, "local knows two calls: 'stats' of a sandbox, and 'doctor' of none");
     }
     call.emitJson(toJson(take(find(args.target)->stats())));
   }
