@@ -52,8 +52,8 @@ class Running {
   Ended ended_;
 };
 
-/// A home, a working folder, and a folder with the example provider `shell`, which runs commands on this machine. Nothing
-/// of the real environment is seen.
+/// A home, a working folder, and a folder with the example provider `shell`, which runs commands on this machine.
+/// Nothing of the real environment is seen.
 class World {
  public:
   World();

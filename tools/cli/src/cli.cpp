@@ -39,9 +39,13 @@ int dispatch(std::span<const std::string> words) {
   }
   bool group = std::ranges::any_of(verbs(), [&](const Verb& v) { return v.name.starts_with(first + " "); });
   if (!group) return unknownVerb(first);
-  if (words.size() < 2 || words[1] == "--help" || words[1] == "-h") {
-    std::vector<std::string> ask = {first};
-    return helpVerb(ask);
+  if (words.size() < 2) {
+    printErr(groupHelp(first));
+    return 2;
+  }
+  if (words[1] == "--help" || words[1] == "-h") {
+    print(groupHelp(first));
+    return 0;
   }
   std::string both = first + " " + words[1];
   for (const Verb& verb : verbs()) {

@@ -59,8 +59,8 @@ class Arguments {
   /// Words after "--" are wanted. `required`: it is an error when there are none.
   Arguments& command(std::vector<std::string>& target, bool required = true);
 
-  /// False when help was asked for; the caller prints help(). `words` begin after the verb. Errors: E_USAGE; targets may
-  /// have been written to by then.
+  /// False when help was asked for; the caller prints help(). `words` begin after the verb. Errors: E_USAGE; targets
+  /// may have been written to by then.
   Result<bool> parse(std::span<const std::string> words);
 
   [[nodiscard]] std::string help() const;

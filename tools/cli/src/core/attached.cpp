@@ -12,6 +12,7 @@
 #include "core/json.hpp"
 #include "core/pty.hpp"
 #include "core/terminal.hpp"
+#include "core/units.hpp"
 
 namespace computesdk::cli {
 namespace {
@@ -73,6 +74,7 @@ std::string statusJson(const CommandReport& report) {
   json.field("exit_code", exitCodeOf(report)).field("kind", kindName(report));
   bool signalled = report.result && report.result->status.kind == ExitStatus::Kind::signal;
   signalled ? json.field("signal", report.result->status.value) : json.key("signal").null();
+  json.field("out_of_memory", report.result && report.result->status.outOfMemory);
   report.result ? json.field("duration_ms", report.result->duration.count()) : json.key("duration_ms").null();
   json.optionalField("provider", report.provider).optionalField("sandbox_id", report.sandboxId);
   json.field("kept", report.kept && !report.sandboxId.empty());
@@ -112,7 +114,11 @@ Result<void> checkCommandFlags(const CommandFlags& flags) {
 
 Result<CommandResult> runAttached(Sandbox& sandbox, const std::vector<std::string>& argv, const CommandFlags& flags,
                                   const std::string& cwd, const StringMap& env) {
-  if (flags.tty) return runOnTerminal(sandbox, argv, flags, cwd, env);
+  if (flags.tty) {
+    auto result = runOnTerminal(sandbox, argv, flags, cwd, env);
+    if (result) explainKill(result->status, sandbox);
+    return result;
+  }
   OutputState output;
   RunOptions options;
   options.cwd = cwd;
@@ -132,7 +138,16 @@ Result<CommandResult> runAttached(Sandbox& sandbox, const std::vector<std::strin
     return error;
   }
   if (result && !flags.json && !output.written) explainSilence(*result, argv.front());
+  if (result && !flags.json) explainKill(result->status, sandbox);
   return result;
+}
+
+void explainKill(const ExitStatus& status, const Sandbox& sandbox) {
+  if (!status.outOfMemory) return;
+  std::int64_t limit = sandbox.lastInfo().memoryBytes;
+  std::string text = "computesdk: killed at the sandbox's memory limit";
+  if (limit > 0) text += " of " + formatSize(limit) + "; a new one gets more with --memory " + formatSize(2 * limit);
+  printErr(text + "\n");
 }
 
 int finishCommand(const CommandReport& given, const CommandFlags& flags) {
@@ -163,7 +178,7 @@ std::string resultJson(const CommandResult& result) {
   json.field("stderr", result.stderr_);
   if (!isUtf8(result.stderr_)) json.field("stderr_base64", base64(result.stderr_));
   json.field("duration_ms", result.duration.count()).field("truncated", result.truncated);
-  json.field("timed_out", result.timedOut);
+  json.field("timed_out", result.timedOut).field("out_of_memory", result.status.outOfMemory);
   bool signalled = result.status.kind == ExitStatus::Kind::signal;
   signalled ? json.field("signal", result.status.value) : json.key("signal").null();
   json.endObject();

@@ -33,12 +33,15 @@ struct CommandReport {
 Result<CommandResult> runAttached(Sandbox& sandbox, const std::vector<std::string>& argv, const CommandFlags& flags,
                                   const std::string& cwd, const StringMap& env);
 
-/// Refuses a --status-fd that is not open for writing, and -t without a terminal. Keeps the descriptor from the programs
-/// that we start.
+/// Refuses a --status-fd that is not open for writing, and -t without a terminal. Keeps the descriptor from the
+/// programs that we start.
 Result<void> checkCommandFlags(const CommandFlags& flags);
 
 /// Tells the end: the failure, or with `json` the result; writes --status-fd. Returns the program's exit code.
 int finishCommand(const CommandReport& report, const CommandFlags& flags);
+
+/// Says on stderr that the memory limit ended the command, which 137 does not say. Nothing if it did not.
+void explainKill(const ExitStatus& status, const Sandbox& sandbox);
 
 /// {"command_id": …, "exit_code": …, …}
 std::string resultJson(const CommandResult& result);

@@ -36,8 +36,8 @@ struct ConfigKey {
 };
 std::span<const ConfigKey> configKeys();
 
-/// Adds what `text` says to `config`. `file` is named in errors. `project`: of the working directory, where some keys are
-/// refused. Errors: E_CONFIG with file, line and what is wrong; `config` may have changed by then. Thread-safe.
+/// Adds what `text` says to `config`. `file` is named in errors. `project`: of the working directory, where some keys
+/// are refused. Errors: E_CONFIG with file, line and what is wrong; `config` may have changed by then. Thread-safe.
 Result<void> readConfig(std::string_view text, const std::string& file, bool project, Config& config);
 
 /// Reads the files that are there. Costs three failed opens when there are none.

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 
 #include "core/interrupt.hpp"
@@ -52,6 +53,13 @@ int fail(const ErrorInfo& error, bool json) {
 int failPredicate(const ErrorInfo& error, bool json) {
   int code = fail(error, json);
   return code == 1 ? 2 : code;
+}
+
+ErrorInfo withLook(ErrorInfo error, const std::string& sandbox, const std::string& path) {
+  if (error.code != ErrorCode::fileNotFound || !error.fix.empty()) return error;
+  std::string folder = std::filesystem::path(path).parent_path();
+  error.fix = "see what is there: computesdk fs ls " + sandbox + " " + (folder.empty() ? "." : printable(folder));
+  return error;
 }
 
 ErrorInfo usageFailure(std::string what, std::string why, std::string fix) {

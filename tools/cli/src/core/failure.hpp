@@ -20,6 +20,9 @@ int fail(const ErrorInfo& error, bool json);
 /// The same for a verb whose answer is an exit code: 0 yes, 1 no, so a failure is never 1.
 int failPredicate(const ErrorInfo& error, bool json);
 
+/// Of a file that is not there in a sandbox the remedy: a look into its folder.
+ErrorInfo withLook(ErrorInfo error, const std::string& sandbox, const std::string& path);
+
 ErrorInfo usageFailure(std::string what, std::string why, std::string fix);
 /// "cannot open FILE: No such file or directory", by errno.
 ErrorInfo fileFailure(const std::string& verb, const std::string& path, int number);

@@ -115,6 +115,7 @@ Result<CreateOptions> createOptions(const SandboxFlags& flags, const CommonFlags
 }
 
 Result<Sandbox> createSandbox(Session& session, CreateOptions options, bool findFirst) {
+  if (options.isolationNone) warn("--isolation none: what runs can do whatever you can");
   auto begin = std::chrono::steady_clock::now();
   ProgressLine line;
   if (terminal().live) {

@@ -37,7 +37,8 @@ struct SandboxFlags {
 /// there is no command that it could end.
 void addSandboxFlags(Arguments& arguments, SandboxFlags& flags, bool withName, bool withTimeout);
 
-/// The options for the runtime; what is not given comes from the configuration, else from the provider. Errors: E_USAGE.
+/// The options for the runtime; what is not given comes from the configuration, else from the provider. Errors:
+/// E_USAGE.
 Result<CreateOptions> createOptions(const SandboxFlags& flags, const CommonFlags& common, const Config& config);
 
 /// "true", "false" and whole numbers are what they look like, everything else is text.

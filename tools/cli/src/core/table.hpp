@@ -6,8 +6,8 @@
 
 namespace computesdk::cli {
 
-/// Columns in plain text, two spaces apart, as wide as their widest cell; the last one is not padded. Control characters
-/// in cells are shown as \xNN. Widths count UTF-8 characters.
+/// Columns in plain text, two spaces apart, as wide as their widest cell; the last one is not padded. Control
+/// characters in cells are shown as \xNN. Widths count UTF-8 characters.
 class Table {
  public:
   explicit Table(std::vector<std::string_view> heads) : heads_(std::move(heads)) {}

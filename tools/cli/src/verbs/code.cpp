@@ -69,9 +69,11 @@ Result<CommandResult> runIn(Sandbox& sandbox, const CodeFlags& flags, const std:
   options.timeout = flags.command.timeout;
   options.stop = stopToken();
   int failure = 0;
+  bool written = false;
   if (!flags.command.json) {
-    auto pass = [&failure](int fd) {
-      return [&failure, fd](std::string_view bytes) {
+    auto pass = [&failure, &written](int fd) {
+      return [&failure, &written, fd](std::string_view bytes) {
+        written = true;
         if (failure != 0 || writeAll(fd, bytes) || interrupted() != 0) return;
         failure = errno;
         stop(SIGPIPE);
@@ -84,6 +86,11 @@ Result<CommandResult> runIn(Sandbox& sandbox, const CodeFlags& flags, const std:
   auto ran = sandbox.runCode(nothrow, code, options);
   if (failure != 0 && failure != EPIPE) return fileFailure("write to", "stdout", failure);
   if (!ran) return std::move(ran).error();
+  // The interpreter is not there to say it.
+  if (!flags.command.json && !written && ran->exitCode == 127 && ran->status.kind == ExitStatus::Kind::code) {
+    printErr("computesdk: nothing in the sandbox runs " + ran->language + "\n");
+  }
+  if (!flags.command.json) explainKill(ran->status, sandbox);
   CommandResult result;
   result.stdout_ = std::move(ran->stdout_);
   result.stderr_ = std::move(ran->stderr_);

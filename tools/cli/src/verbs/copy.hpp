@@ -22,8 +22,8 @@ CopySide parseCopySide(std::string_view word);
 bool isPlainName(std::string_view name) noexcept;
 
 /// Copies files and folders. As with `cp -r`, a folder that is there as the target takes the source in under its own
-/// name. Symbolic links to files are copied as the files; links to folders, and whatever is neither file nor folder, are
-/// left out and reported. Nothing outside of the target is written, whatever names the sandbox tells.
+/// name. Symbolic links to files are copied as the files; links to folders, and whatever is neither file nor folder,
+/// are left out and reported. Nothing outside of the target is written, whatever names the sandbox tells.
 class Copier {
  public:
   /// `line` may be a line that shows nothing.

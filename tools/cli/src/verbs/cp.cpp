@@ -43,7 +43,8 @@ int cpVerb(std::span<const std::string> words) {
   auto copied =
       source.sandbox.empty() ? copier.upload(source.path, target.path) : copier.download(source.path, target.path);
   line.clear();
-  if (!copied) return fail(copied.error(), common.json);
+  const CopySide& inside = source.sandbox.empty() ? target : source;
+  if (!copied) return fail(withLook(copied.error(), inside.sandbox, inside.path), common.json);
   for (const std::string& skipped : copier.skipped()) warn("not copied: " + printable(skipped));
   if (common.json) {
     JsonWriter json;

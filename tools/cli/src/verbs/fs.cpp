@@ -41,6 +41,13 @@ struct FsCall {
   }
 };
 
+/// The failure with a remedy where the provider gave none.
+int failAt(const FsCall& call, ErrorInfo error, const std::string& remedy = {}) {
+  if (error.fix.empty() && !remedy.empty()) error.fix = remedy;
+  error = withLook(std::move(error), call.sandbox, call.path);
+  return fail(error, call.common.json);
+}
+
 std::string modeText(std::uint32_t mode) {
   char text[16];
   std::snprintf(text, sizeof text, "%04o", mode & 07777U);
@@ -67,7 +74,7 @@ int fsCatVerb(std::span<const std::string> words) {
   };
   auto done = files->download(nothrow, call.path, sink, {.stop = stopToken()});
   if (failure != 0 && failure != EPIPE) return fail(fileFailure("write to", "stdout", failure), false);
-  return done ? 0 : fail(done.error(), call.common.json);
+  return done ? 0 : failAt(call, done.error());
 }
 
 int fsWriteVerb(std::span<const std::string> words) {
@@ -114,7 +121,7 @@ int fsLsVerb(std::span<const std::string> words) {
   auto files = call.open();
   if (!files) return fail(files.error(), call.common.json);
   auto entries = files->readdir(nothrow, call.path, stopToken());
-  if (!entries) return fail(entries.error(), call.common.json);
+  if (!entries) return failAt(call, entries.error());
   if (call.common.json) {
     JsonWriter json;
     json.beginArray();
@@ -159,7 +166,7 @@ int fsStatVerb(std::span<const std::string> words) {
   auto files = call.open();
   if (!files) return fail(files.error(), call.common.json);
   auto entry = files->stat(nothrow, call.path, !noFollow, stopToken());
-  if (!entry) return fail(entry.error(), call.common.json);
+  if (!entry) return failAt(call, entry.error());
   if (call.common.json) {
     JsonWriter json;
     json.beginObject();
@@ -206,7 +213,9 @@ int fsRmVerb(std::span<const std::string> words) {
   auto files = call.open();
   if (!files) return fail(files.error(), call.common.json);
   auto removed = files->remove(nothrow, call.path, recursive, stopToken());
-  return removed ? 0 : fail(removed.error(), call.common.json);
+  if (removed) return 0;
+  bool folder = !recursive && removed.error().code == ErrorCode::precondition;
+  return failAt(call, removed.error(), folder ? "a folder goes with all that is in it: computesdk fs rm -r" : "");
 }
 
 int fsExistsVerb(std::span<const std::string> words) {

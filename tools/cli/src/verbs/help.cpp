@@ -16,19 +16,17 @@ int showCode(ErrorCode code) {
   return 0;
 }
 
-/// Help of every verb of a group, "fs" or "provider".
-int showGroup(const std::string& group) {
+}  // namespace
+
+std::string groupHelp(std::string_view group) {
   std::string out = "Verbs:\n";
   for (const Verb& verb : verbs()) {
-    if (!verb.name.starts_with(group + " ")) continue;
+    if (!verb.name.starts_with(std::string(group) + " ")) continue;
     out += "  computesdk " + std::string(verb.name) + " " + std::string(verb.usage) + "\n      " +
            std::string(verb.summary) + "\n";
   }
-  print(out);
-  return 0;
+  return out;
 }
-
-}  // namespace
 
 int helpVerb(std::span<const std::string> words) {
   if (words.empty()) {
@@ -47,7 +45,10 @@ int helpVerb(std::span<const std::string> words) {
     std::vector<std::string> ask = {"--help"};
     return verb->run(ask);
   }
-  if (name == "fs" || name == "provider") return showGroup(name);
+  if (name == "fs" || name == "provider") {
+    print(groupHelp(name));
+    return 0;
+  }
   std::vector<std::string_view> known = {"fs", "provider"};
   for (const Verb& v : verbs()) known.push_back(v.name);
   for (ErrorCode code : allErrorCodes()) known.push_back(codeName(code));

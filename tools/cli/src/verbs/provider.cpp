@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "core/failure.hpp"
 #include "core/json.hpp"
@@ -208,6 +211,7 @@ int providerTrustVerb(std::span<const std::string> words) {
   auto session = Session::open(common);
   if (!session) return fail(session.error(), false);
   std::filesystem::path path = absolutePaths({file}).front();
+  if (access(path.c_str(), R_OK) != 0) return fail(fileFailure("trust", path, errno), false);
   auto trusted = session->compute().trustProvider(nothrow, path);
   if (!trusted) return fail(trusted.error(), false);
   print("trusted: " + printable(path.string()) + "\n");

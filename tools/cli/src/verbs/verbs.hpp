@@ -55,6 +55,9 @@ int doctorVerb(std::span<const std::string> words);
 int helpVerb(std::span<const std::string> words);
 int versionVerb(std::span<const std::string> words);
 
+/// Every verb of a group, "fs" or "provider".
+std::string groupHelp(std::string_view group);
+
 /// The first screen: what the program is for, three examples, every verb.
 std::string overview();
 
