@@ -79,6 +79,7 @@ Running::Running(const Setup& setup) {
     dup2(childIn, 0);
     dup2(setup.terminal ? childIn : childOut, 1);
     dup2(setup.terminal ? childIn : childErr, 2);
+    if (setup.inChild != nullptr) setup.inChild();
     if (!setup.folder.empty() && chdir(setup.folder.c_str()) != 0) _exit(99);
     execve(argv[0], argv.data(), environment.data());
     _exit(99);
@@ -148,7 +149,7 @@ Ended Running::wait() {
   return ended_;
 }
 
-World::World() {
+World::World(bool shell) {
   char name[] = "/tmp/computesdk-cli-test-XXXXXX";
   if (mkdtemp(name) == nullptr) throw std::runtime_error("mkdtemp");
   root_ = name;
@@ -156,20 +157,24 @@ World::World() {
     std::filesystem::create_directory(root_ / folder);
     std::filesystem::permissions(root_ / folder, std::filesystem::perms(0700));
   }
+  env = {{"HOME", root_ / "home"},
+         {"XDG_RUNTIME_DIR", root_ / "run"},
+         {"PATH", "/usr/local/bin:/usr/bin:/bin"},
+         {"LC_ALL", "C.UTF-8"}};
+  for (const char* inherited : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
+    if (const char* value = getenv(inherited)) env[inherited] = value;
+  }
+  if (shell) addShell();
+}
+
+void World::addShell() {
   std::filesystem::path library = COMPUTESDK_SHELL_LIBRARY;
   for (const auto& file : {library, library.parent_path() / "shell.provider.json"}) {
     std::filesystem::copy_file(file, root_ / "providers" / file.filename());
     std::filesystem::permissions(root_ / "providers" / file.filename(), std::filesystem::perms(0644));
   }
-  env = {{"HOME", root_ / "home"},
-         {"XDG_RUNTIME_DIR", root_ / "run"},
-         {"PATH", "/usr/local/bin:/usr/bin:/bin"},
-         {"LC_ALL", "C.UTF-8"},
-         {"COMPUTESDK_PROVIDER_PATH", root_ / "providers"},
-         {"EXAMPLE_SHELL_ROOT", root_ / "sandboxes"}};
-  for (const char* inherited : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
-    if (const char* value = getenv(inherited)) env[inherited] = value;
-  }
+  env["COMPUTESDK_PROVIDER_PATH"] = root_ / "providers";
+  env["EXAMPLE_SHELL_ROOT"] = root_ / "sandboxes";
   // In process: what the tests are about is the program, and a process a run less.
   Ended trusted = run({"provider", "trust", root_ / "providers/shell.provider.json"});
   if (trusted.code != 0) throw std::runtime_error("provider trust: " + trusted.err);
@@ -186,9 +191,10 @@ std::size_t World::count() const {
 }
 
 Running::Setup World::setup(std::vector<std::string> words) const {
-  std::vector<std::string> argv = {COMPUTESDK_PROGRAM};
+  const char* installed = getenv("COMPUTESDK_CLI");
+  std::vector<std::string> argv = {installed != nullptr ? installed : COMPUTESDK_PROGRAM};
   argv.insert(argv.end(), std::make_move_iterator(words.begin()), std::make_move_iterator(words.end()));
-  return {std::move(argv), env, root_ / "work", false};
+  return {.argv = std::move(argv), .env = env, .folder = root_ / "work"};
 }
 
 Ended World::run(std::vector<std::string> words, std::string_view input) const {

@@ -24,8 +24,9 @@ class Running {
   struct Setup {
     std::vector<std::string> argv;
     std::map<std::string, std::string> env;
-    std::string folder;
-    bool terminal = false;  ///< the three standard descriptors are a terminal of 80x24
+    std::string folder = {};
+    bool terminal = false;        ///< the three standard descriptors are a terminal of 80x24
+    void (*inChild)() = nullptr;  ///< runs in the child before the program; async-signal-safe functions only
   };
   explicit Running(const Setup& setup);
   ~Running();
@@ -52,11 +53,11 @@ class Running {
   Ended ended_;
 };
 
-/// A home, a working folder, and a folder with the example provider `shell`, which runs commands on this machine.
-/// Nothing of the real environment is seen.
+/// A home and a working folder; with `shell` also a folder with the example provider of that name, which runs commands
+/// on this machine. Nothing of the real environment is seen but COMPUTESDK_CLI: the program, when it is not the built one.
 class World {
  public:
-  World();
+  explicit World(bool shell = true);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -76,6 +77,7 @@ class World {
   std::map<std::string, std::string> env;  ///< of the runs; may be changed
 
  private:
+  void addShell();
   std::filesystem::path root_;
 };
 

@@ -57,7 +57,8 @@ int failPredicate(const ErrorInfo& error, bool json) {
 
 ErrorInfo withLook(ErrorInfo error, const std::string& sandbox, const std::string& path) {
   if (error.code != ErrorCode::fileNotFound || !error.fix.empty()) return error;
-  std::string folder = std::filesystem::path(path).parent_path();
+  auto end = path.find_last_not_of('/');
+  std::string folder = std::filesystem::path(path.substr(0, end + 1)).parent_path();
   error.fix = "see what is there: computesdk fs ls " + sandbox + " " + (folder.empty() ? "." : printable(folder));
   return error;
 }
