@@ -181,8 +181,12 @@ void World::addShell() {
 }
 
 World::~World() {
-  std::error_code ignored;
-  std::filesystem::remove_all(root_, ignored);
+  // A launcher that ends removes files of its own meanwhile, which ends the walk.
+  std::error_code error;
+  int tries = 0;
+  do {
+    std::filesystem::remove_all(root_, error);
+  } while (error && ++tries < 100);
 }
 
 std::size_t World::count() const {

@@ -39,7 +39,7 @@ TEST(Json, CommandResult) {
   result.status = {.kind = ExitStatus::Kind::code, .value = 3};
   EXPECT_EQ(resultJson(result),
             R"({"command_id":"cmd_1","exit_code":3,"stdout":"hi\n","stderr":"","duration_ms":6,"truncated":false,)"
-            R"("timed_out":false,"signal":null})");
+            R"("timed_out":false,"out_of_memory":false,"signal":null})");
   result.stdout_ = "\xff";
   EXPECT_NE(resultJson(result).find(R"("stdout_base64":"/w==")"), std::string::npos);
 }

@@ -131,7 +131,7 @@ TEST(Doctor, WhatItForetellsIsSo) {
   EXPECT_EQ(list.code, 5) << list.err;
   EXPECT_NE(list.err.find("openat2"), std::string::npos) << list.err;
   EXPECT_EQ(restricted(world, {"exec", id, "--", "echo", "hi"}).out, "hi\n");
-  world.run({"rm", id});
+  EXPECT_EQ(world.run({"rm", id}).code, 0);
 }
 
 TEST(Doctor, DoesWithoutAProviderThatTheUserForbids) {

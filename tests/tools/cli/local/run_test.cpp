@@ -15,6 +15,7 @@ class LocalRun : public ::testing::Test {
     std::string reason;
     if (!localWorks(world, reason)) GTEST_SKIP() << reason;
   }
+  void TearDown() override { world.run({"rm", "--all"}); }
   World world{false};
 };
 
