@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -87,7 +88,9 @@ std::vector<int> SandboxTest::launchers() const {
   std::vector<int> pids;
   const std::string registry = scratch_.path() + "/computesdk/local";
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const int pid = std::stoi(entry.path().filename());
+    const std::string number = entry.path().filename();
+    int pid = 0;
+    std::from_chars(number.data(), number.data() + number.size(), pid);
     if (pid <= 0 || pid == getpid()) continue;
     std::ifstream file(entry.path() / "cmdline");
     std::string name;
