@@ -64,6 +64,30 @@ TEST_F(ProcessesTest, waitingHasALimit) {
   EXPECT_EQ(process->signal(SIGTERM).error().kind, ErrorClass::kNotFound);
 }
 
+TEST_F(ProcessesTest, aTimeoutEndsThemWithAllThatTheyStarted) {
+  auto sandbox = make();
+  BackgroundSpec spec = background("trap '' TERM; setsid sleep 1000 & wait; sleep 1000");
+  spec.timeout = Milliseconds(100);
+  auto stubborn = sandbox->start(spec);
+  ASSERT_TRUE(stubborn.ok());
+  spec = background("sleep 1000");
+  spec.timeout = Milliseconds(200);
+  auto polite = sandbox->start(spec);
+  ASSERT_TRUE(polite.ok());
+  spec = background("exit 3");
+  spec.timeout = Milliseconds(60000);
+  auto quick = sandbox->start(spec);
+  ASSERT_TRUE(quick.ok());
+  EXPECT_EQ(quick->wait(Milliseconds(20000))->value, 3);
+  for (auto* process : {&*polite, &*stubborn}) {
+    auto status = process->wait(Milliseconds(20000));
+    ASSERT_TRUE(status.ok());
+    EXPECT_EQ(status->kind, ExitKind::kTimeout);
+    EXPECT_EQ(status->shellCode(), 124);
+  }
+  EXPECT_EQ(sandbox->stats()->processes, 0U);
+}
+
 TEST_F(ProcessesTest, anotherProcessListsReattachesAndEndsIt) {
   std::string id;
   std::int32_t pid = 0;
