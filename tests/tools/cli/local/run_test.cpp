@@ -114,6 +114,17 @@ TEST_F(LocalRun, ADetachedCommandGoesOn) {
   EXPECT_EQ(world.run({"exec", id, "--", "cat", "/tmp/gate"}).out, "went on\n");
 }
 
+TEST_F(LocalRun, ATimeoutHoldsWithoutUsAndOnATerminal) {
+  std::string id = world.create();
+  ASSERT_EQ(world.run({"exec", id, "--", "mkfifo", "/tmp/gate"}).code, 0);
+  Ended started = world.run({"exec", id, "-d", "--timeout", "100ms", "--", "sh", "-c", "exec sleep 60 >/tmp/gate"});
+  EXPECT_EQ(started.code, 0) << started.err;
+  EXPECT_EQ(world.run({"exec", id, "--timeout", "20s", "--", "cat", "/tmp/gate"}).code, 0) << "it ended";
+  Running::Setup setup = world.setup({"exec", id, "-t", "--timeout", "100ms", "--", "sleep", "60"});
+  setup.terminal = true;
+  EXPECT_EQ(Running(setup).wait().code, 124);
+}
+
 TEST_F(LocalRun, InputOfATerminalIsHandedOnWithDashIOnly) {
   world.env["CI"] = "1";
   Running::Setup plain = world.setup({"run", "--", "cat"});

@@ -99,8 +99,7 @@ int providerDetectVerb(std::span<const std::string> words) {
     for (const ProviderCandidate& c : report->candidates) {
       table.add({c.name, std::string(toString(c.state)), c.why});
     }
-    print(table.str());
-    for (const std::string& warning : report->warnings) warn(warning);
+    print(table.str());  // the warnings were logged
     if (report->error) printErr(styledError(*report->error) + "\n");
   }
   return report->error ? exitCode(report->error->code) : 0;
