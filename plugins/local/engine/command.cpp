@@ -1,6 +1,7 @@
 // From a command as the caller says it to init's frame, and from init's answer back.
 #include <errno.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "sandbox_state.hpp"
@@ -76,6 +77,7 @@ Result<std::vector<char>> execBody(const SandboxState& state, const CommandLine&
   head.rows = pty ? pty->rows : 0;
   head.arguments = static_cast<std::uint32_t>(argv.size());
   head.variables = static_cast<std::uint32_t>(env.size());
+  head.timeoutMs = static_cast<std::uint64_t>(std::max<std::int64_t>(command.timeout.count(), 0));
   writer.pod(head);
   std::string cwd = command.cwd;
   if (!cwd.empty() && cwd[0] != '/') cwd = state.meta.workdir + "/" + cwd;
@@ -106,6 +108,7 @@ Result<ExitStatus> toStatus(const protocol::ExitBody& exit, const std::string& c
   status.value = exit.value;
   switch (exit.ending) {
     case protocol::Ending::kCode: status.kind = ExitKind::kCode; return status;
+    case protocol::Ending::kTimeout: status.kind = ExitKind::kTimeout; return status;
     case protocol::Ending::kSignal: status.kind = ExitKind::kSignal; return status;
     case protocol::Ending::kNotFound:
       status.kind = ExitKind::kCode;

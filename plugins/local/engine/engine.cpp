@@ -18,6 +18,7 @@
 #include "launcher_client.hpp"
 #include "meta.hpp"
 #include "network/network.hpp"
+#include "pool.hpp"
 #include "registry_folder.hpp"
 #include "sandbox_state.hpp"
 
@@ -60,7 +61,12 @@ std::uint64_t inodesFor(std::uint64_t disk) { return std::clamp<std::uint64_t>(d
 }  // namespace
 
 struct Engine::Impl {
-  explicit Impl(EngineOptions given) : options(std::move(given)) {}
+  explicit Impl(EngineOptions given) : options(std::move(given)) {
+    if (options.pool == 0) return;
+    pool.emplace(options.pool, [this](const CreateSpec& spec) { return make(spec); });
+  }
+
+  Result<std::shared_ptr<SandboxState>> make(const CreateSpec& spec);
 
   Result<int> registryFd() {
     const std::lock_guard lock(mutex);
@@ -90,6 +96,7 @@ struct Engine::Impl {
   UniqueFd registry;
   std::vector<std::shared_ptr<Launcher>> launchers;
   std::unordered_map<std::string, std::weak_ptr<SandboxState>> own;  // also those that are not in the registry
+  std::optional<Pool> pool;                                          // last: its thread uses the others
 };
 
 namespace {
@@ -247,16 +254,11 @@ Status canMeet(const CreateSpec& spec) {
 
 }  // namespace
 
-Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
-Engine::~Engine() = default;
-
-Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
-  if (Status valid = validate(spec); !valid.ok()) return valid.error();
-  if (Status met = canMeet(spec); !met.ok()) return met.error();
+Result<std::shared_ptr<SandboxState>> Engine::Impl::make(const CreateSpec& spec) {
   const LauncherKey key{spec.isolation, spec.templateDirectory, spec.mounts};
   const Launcher* dead = nullptr;
   for (int attempt = 0;; ++attempt) {
-    auto launcher = impl_->launcherFor(key, dead);
+    auto launcher = launcherFor(key, dead);
     if (!launcher.ok()) return launcher.error();
     auto state = std::make_shared<SandboxState>();
     auto meta = newMeta(spec, **launcher);
@@ -271,7 +273,7 @@ Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
     state->registered = !spec.dieWithHost;
     state->asRoot = meta->uid != geteuid();
     state->launcher = *launcher;
-    state->registry = UniqueFd(fcntl(impl_->registry.get(), F_DUPFD_CLOEXEC, 3));
+    state->registry = UniqueFd(fcntl(registry.get(), F_DUPFD_CLOEXEC, 3));
     Making making{spec, **launcher, *state};
     const int sent = (*launcher)->create(createBody(making, *meta), init->theirs.get(), control->theirs.get());
     init->theirs.reset();
@@ -282,28 +284,79 @@ Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
     }
     if (sent != 0 && sent != EPIPE) return systemError(sent, "Cannot speak to the local launcher");
     const Status ready = sent == EPIPE ? Status(startFailure(**launcher)) : awaitReady(making, state->control.get());
-    if (!ready.ok()) {
-      removeBegun(*state);
-      return ready.error();
-    }
-    auto sandbox = std::make_shared<Sandbox>(state);
-    if (spec.network == NetworkMode::kFull && spec.isolation == Isolation::kNamespaces) {
-      if (Status written = sandbox->writeFile("/run/computesdk/resolv.conf", network::resolvConf()); !written.ok()) {
-        static_cast<void>(sandbox->destroy());
-        return written.error();
-      }
-    }
-    for (const std::uint16_t port : spec.ports) {
-      auto url = sandbox->url(port);
-      if (url.ok()) continue;
-      static_cast<void>(sandbox->destroy());
-      return url.error();
-    }
-    const std::lock_guard lock(impl_->mutex);
-    std::erase_if(impl_->own, [](const auto& item) { return item.second.expired(); });
-    impl_->own.emplace(state->meta.id, state);
-    return sandbox;
+    if (ready.ok()) return state;
+    removeBegun(*state);
+    return ready.error();
   }
+}
+
+namespace {
+
+// Makes one from the pool what `spec` says.
+Status adopt(SandboxState& state, const CreateSpec& spec) {
+  Meta& meta = state.meta;
+  meta.name = spec.name;
+  meta.createdMs = wallMs();
+  meta.expiresMs = spec.ttl.count() == 0 ? 0 : meta.createdMs + spec.ttl.count();
+  meta.envs = spec.envs;
+  meta.metadata = spec.metadata;
+  const auto ttl = static_cast<std::uint64_t>(spec.ttl.count());
+  if (spec.dieWithHost) {
+    if (ttl == 0) return okStatus();
+    const auto end = request(state, FrameType::kExtend, ttl, "Giving a sandbox its time");
+    return end.ok() ? okStatus() : Status(end.error());
+  }
+  const std::string prefix = metaPrefix(meta);
+  std::vector<char> body(prefix.size() + 64);
+  protocol::Writer writer(body.data(), body.size());
+  writer.pod(ttl);
+  writer.text(prefix.data(), prefix.size());
+  body.resize(writer.size());
+  const auto kept = request(state, FrameType::kKeep, body, "Keeping a sandbox");
+  if (!kept.ok()) return kept.error();
+  state.registered = true;
+  return okStatus();
+}
+
+Status openPorts(Sandbox& sandbox, const CreateSpec& spec) {
+  if (spec.network == NetworkMode::kFull && spec.isolation == Isolation::kNamespaces) {
+    if (Status written = sandbox.writeFile("/run/computesdk/resolv.conf", network::resolvConf()); !written.ok()) {
+      return written;
+    }
+  }
+  for (const std::uint16_t port : spec.ports) {
+    if (const auto url = sandbox.url(port); !url.ok()) return url.error();
+  }
+  return okStatus();
+}
+
+}  // namespace
+
+Engine::Engine(EngineOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Engine::~Engine() = default;
+
+Result<std::shared_ptr<Sandbox>> Engine::create(const CreateSpec& spec) {
+  if (Status valid = validate(spec); !valid.ok()) return valid.error();
+  if (Status met = canMeet(spec); !met.ok()) return met.error();
+  std::shared_ptr<SandboxState> state;
+  if (impl_->pool && Pool::covers(spec)) {
+    state = impl_->pool->take(spec);
+    if (state && !adopt(*state, spec).ok()) state.reset();  // it died meanwhile
+  }
+  if (!state) {
+    auto made = impl_->make(spec);
+    if (!made.ok()) return made.error();
+    state = std::move(*made);
+  }
+  auto sandbox = std::make_shared<Sandbox>(state);
+  if (Status opened = openPorts(*sandbox, spec); !opened.ok()) {
+    static_cast<void>(sandbox->destroy());
+    return opened.error();
+  }
+  const std::lock_guard lock(impl_->mutex);
+  std::erase_if(impl_->own, [](const auto& item) { return item.second.expired(); });
+  impl_->own.emplace(state->meta.id, state);
+  return sandbox;
 }
 
 namespace {

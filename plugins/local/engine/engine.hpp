@@ -16,6 +16,7 @@ struct EngineOptions {
   // Folder of living sandboxes. Empty: $XDG_RUNTIME_DIR/computesdk/local, else /tmp/computesdk-UID/local.
   std::string registryDirectory;
   bool useCgroups = true;  // false: behave as where no cgroup may be written
+  std::size_t pool = 0;    // sandboxes kept ready, of the kind that was made last (pool.hpp)
 };
 
 // What this machine gives, each line with its cause when it is missing. Taken by really doing it.

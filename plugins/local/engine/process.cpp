@@ -209,7 +209,7 @@ Status Process::signal(int number) {
 
 Result<Process> Sandbox::start(const BackgroundSpec& spec) {
   const std::uint32_t flags = protocol::kExecBackground | (spec.input ? std::uint32_t{protocol::kExecInput} : 0U);
-  auto body = execBody(*state_, {spec.argv, spec.shell, spec.cwd, spec.env}, flags, spec.pty);
+  auto body = execBody(*state_, {spec.argv, spec.shell, spec.cwd, spec.env, spec.timeout}, flags, spec.pty);
   if (!body.ok()) return body.error();
   auto ring = makeRing();
   if (!ring.ok()) return ring.error();

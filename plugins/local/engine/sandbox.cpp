@@ -49,9 +49,13 @@ Error endedError(const SandboxState& state) {
 }
 
 Result<std::uint64_t> request(SandboxState& state, FrameType type, std::uint64_t value, const char* what) {
+  return request(state, type, {reinterpret_cast<const char*>(&value), sizeof value}, what);
+}
+
+Result<std::uint64_t> request(SandboxState& state, FrameType type, std::span<const char> body, const char* what) {
   const std::lock_guard lock(state.controlMutex);
   if (!state.control) return endedError(state);
-  if (sendBody(state.control.get(), type, value) != 0) return endedError(state);
+  if (sendFrame(state.control.get(), type, body) != 0) return endedError(state);
   Frame frame;
   const Receipt receipt = waitFrame(state.control.get(), frame, kAnswerMs);
   protocol::ReplyBody reply{};

@@ -57,6 +57,7 @@ struct BackgroundSpec {
   Pairs env;
   bool input = false;          // keep a pipe for writeInput
   std::optional<PtySize> pty;  // a terminal: writeInput and resize work, one merged stream on kStdout
+  Milliseconds timeout{0};     // as of ExecSpec; it holds when nobody follows the command, too
 };
 
 // A living sandbox. All functions may be called from any thread at once. Errors: kNotFound once it has ended.

@@ -28,6 +28,8 @@ struct SandboxState {
 };
 
 // An answer of the launcher on the control socket. kNotFound when the sandbox has ended.
+Result<std::uint64_t> request(SandboxState& state, protocol::FrameType type, std::span<const char> body,
+                              const char* what);
 Result<std::uint64_t> request(SandboxState& state, protocol::FrameType type, std::uint64_t value, const char* what);
 
 // A call to init with its own channel. The descriptors are lent.
@@ -42,6 +44,7 @@ struct CommandLine {
   const std::string& shell;
   const std::string& cwd;
   const Pairs& env;
+  Milliseconds timeout{0};  // of a background command
 };
 Result<std::vector<char>> execBody(const SandboxState& state, const CommandLine& command, std::uint32_t flags,
                                    std::optional<PtySize> pty);

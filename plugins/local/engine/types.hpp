@@ -36,6 +36,7 @@ struct Limits {
   std::uint32_t openFiles = 1024;
   std::uint64_t outputBytes = 64ULL << 20;  // kept per stream and command
   bool requireHard = false;                 // refuse to create rather than meet a given limit softly
+  bool operator==(const Limits&) const = default;
 };
 
 // A folder of the host shown inside. `target` is absolute inside the sandbox.
@@ -43,6 +44,7 @@ struct Mount {
   std::string source;
   std::string target;
   bool writable = false;
+  bool operator==(const Mount&) const = default;
 };
 
 struct CreateSpec {

@@ -167,6 +167,16 @@ void adoptDescriptors(Birth& birth) {
   sys::closeRange(static_cast<unsigned>(next), ~0U);
 }
 
+// Milliseconds until something is due, -1: nothing is.
+int patience() {
+  constexpr std::int64_t kMost = 3600000;
+  std::int64_t next = self.nextCheckMs;
+  if (next == 0 || (self.nextDeadlineMs != 0 && self.nextDeadlineMs < next)) next = self.nextDeadlineMs;
+  if (next == 0) return -1;
+  const std::int64_t left = next - sys::nowMs(sys::kMonotonic);
+  return static_cast<int>(left < 0 ? 0 : left > kMost ? kMost : left);
+}
+
 // Only what keeps order: orphans come to us, and we end with the launcher.
 void enterUnisolated(Birth& birth) {
   constexpr int kParentDeathSignal = 1, kSubreaper = 36;
@@ -227,15 +237,11 @@ void runInit(const Config& config, Birth& birth) {
   addClient(birth.host, birth.network);
   sys::closeFd(birth.network);
   for (;;) {
-    int timeout = -1;
-    if (self.nextCheckMs != 0) {
-      const std::int64_t left = self.nextCheckMs - sys::nowMs(sys::kMonotonic);
-      timeout = left > 0 ? static_cast<int>(left) : 0;
-    }
     sys::Event events[32];
-    const int count = sys::epollWait(self.epoll, events, 32, timeout);
+    const int count = sys::epollWait(self.epoll, events, 32, patience());
     for (int i = 0; i < count; ++i) handle(events[i]);
     checkMemory();
+    checkDeadlines();
   }
 }
 

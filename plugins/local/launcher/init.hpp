@@ -25,6 +25,7 @@ struct Job {
   std::uint32_t flags;  // protocol::ExecFlags
   bool used;
   bool outOfMemory;
+  bool timedOut;
   bool sweep;                  // its end is the end of all that it started
   int call;                    // the caller's channel, -1 once closed
   int watchers[kMaxWatchers];  // of a background command
@@ -33,6 +34,7 @@ struct Job {
   int ringFd;
   protocol::RingHeader* ring;
   std::int64_t startedMs;
+  std::int64_t deadlineMs;  // of a background command, by the monotonic clock; 0: none
   protocol::ExitBody exit;
   char command[128];
 };
@@ -47,7 +49,8 @@ struct Init {
   int clients[kMaxClients];
   std::uint32_t nextTag;
   std::uint64_t oomKills;
-  std::int64_t nextCheckMs;  // of memory, 0: nothing runs
+  std::int64_t nextCheckMs;     // of memory, 0: nothing runs
+  std::int64_t nextDeadlineMs;  // not after the first of the jobs' deadlines, 0: there is none
   Job jobs[kMaxJobs];
 };
 extern Init self;
@@ -61,6 +64,8 @@ void handleWatcher(int index, int which, std::uint32_t events);
 void listProcesses(int call, std::uint64_t from);
 void openProcess(int call, std::uint64_t pid);
 bool haveChildren();
+// Ends background commands whose time is up: TERM, and two seconds later KILL to all that they started.
+void checkDeadlines();
 // SIGKILL to everything that a job started, wherever it went. Signal to its group otherwise.
 void signalJob(const Job& job, int number);
 // SIGKILL to everything below, where no pid namespace does it at init's end.

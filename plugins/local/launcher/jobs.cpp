@@ -12,7 +12,8 @@ using protocol::FrameType;
 constexpr int kLabelResource = 12;
 constexpr std::uint64_t kHighestLabel = 819200;  // what Linux gives every process
 
-constexpr int kSigKill = 9;
+constexpr int kSigKill = 9, kSigTerm = 15;
+constexpr std::int64_t kGraceMs = 2000;
 
 alignas(16) char childStack[65536];
 
@@ -259,6 +260,10 @@ void finish(Job& job, int status, const std::uint64_t* usage) {
   const int signal = status & 0x7f;
   job.exit.ending = signal != 0 ? Ending::kSignal : Ending::kCode;
   job.exit.value = signal != 0 ? signal : (status >> 8 & 0xff);
+  if (job.timedOut) {
+    job.exit.ending = Ending::kTimeout;
+    job.exit.value = 0;
+  }
   job.exit.userMicroseconds = usage[0] * 1000000 + usage[1];
   job.exit.systemMicroseconds = usage[2] * 1000000 + usage[3];
   job.exit.maxRssBytes = usage[4] * 1024;
@@ -313,6 +318,13 @@ bool ours(int pid) {
 bool labelled(int pid, std::uint64_t label) {
   std::uint64_t values[2];
   return sys::getRlimit(pid, kLabelResource, values) == 0 && values[1] == label;
+}
+
+void setDeadline(Job& job, std::uint64_t timeoutMs) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 52;
+  if (timeoutMs == 0) return;
+  job.deadlineMs = sys::nowMs(sys::kMonotonic) + static_cast<std::int64_t>(timeoutMs < kMost ? timeoutMs : kMost);
+  if (self.nextDeadlineMs == 0 || job.deadlineMs < self.nextDeadlineMs) self.nextDeadlineMs = job.deadlineMs;
 }
 
 template <typename Visit>
@@ -386,6 +398,7 @@ void startCommand(const protocol::ExecRequest& request, ReceivedFds& fds) {
       closeAndForget(job->output[0]);  // the caller has the master
     }
   }
+  if ((job->flags & protocol::kExecBackground) != 0) setDeadline(*job, request.body.timeoutMs);
   if (self.config->isolated && (self.spec.flags & protocol::kCreateHardMemory) == 0 && self.nextCheckMs == 0) {
     self.nextCheckMs = sys::nowMs(sys::kMonotonic) + 25;
   }
@@ -407,6 +420,24 @@ void reapAll() {
 }
 
 bool haveChildren() { return sys::call(__NR_wait4, -1, 0, 1 | 0x01000000 /* WNOWAIT */, 0) != -sys::kEchild; }
+
+void checkDeadlines() {
+  if (self.nextDeadlineMs == 0) return;
+  const std::int64_t now = sys::nowMs(sys::kMonotonic);
+  if (now < self.nextDeadlineMs) return;
+  self.nextDeadlineMs = 0;
+  for (Job& job : self.jobs) {
+    if (!job.used || job.pid == 0 || job.deadlineMs == 0) continue;
+    if (now >= job.deadlineMs) {
+      signalJob(job, job.timedOut ? kSigKill : kSigTerm);
+      job.deadlineMs = job.timedOut ? 0 : now + kGraceMs;
+      job.timedOut = job.sweep = true;
+    }
+    if (job.deadlineMs != 0 && (self.nextDeadlineMs == 0 || job.deadlineMs < self.nextDeadlineMs)) {
+      self.nextDeadlineMs = job.deadlineMs;
+    }
+  }
+}
 
 void signalJob(const Job& job, int number) {
   if (number != kSigKill) {

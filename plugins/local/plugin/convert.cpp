@@ -203,9 +203,10 @@ void emitProcess(const Call& call, const ProcessInfo& info, std::string_view tag
   process.pid = info.pid;
   process.started_ms = info.startedMs;
   if (!info.running) {
-    process.exit_kind = info.exit.kind == ExitKind::kCode     ? CSDK_EXIT_CODE
-                        : info.exit.kind == ExitKind::kSignal ? CSDK_EXIT_SIGNAL
-                                                              : CSDK_EXIT_UNKNOWN;
+    process.exit_kind = info.exit.kind == ExitKind::kCode      ? CSDK_EXIT_CODE
+                        : info.exit.kind == ExitKind::kSignal  ? CSDK_EXIT_SIGNAL
+                        : info.exit.kind == ExitKind::kTimeout ? CSDK_EXIT_TIMEOUT
+                                                               : CSDK_EXIT_UNKNOWN;
     process.exit_value = info.exit.value;
   }
   call.emit(process);

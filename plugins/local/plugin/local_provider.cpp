@@ -159,6 +159,7 @@ class LocalProvider {
     spec.shell = view(exec.command);
     spec.cwd = view(exec.cwd);
     spec.env = toPairs(exec.env);
+    spec.timeout = Milliseconds(exec.timeout_ms);
     spec.input = (args.flags & CSDK_PROCESS_STDIN) != 0;
     if (args.flags & CSDK_PROCESS_PTY) spec.pty = ptySize(args.columns, args.rows);
     const Process process = take(find(exec.target)->start(spec));

@@ -29,6 +29,7 @@ enum class FrameType : std::uint16_t {
   kExtend,      // u64 ms; answered by kReply{value = new end, wall ms}
   kUrl,         // u64 port; answered by kReply{value = port on 127.0.0.1}
   kAttach,      // fd: a new init's end. No answer: init sends kReady on it
+  kKeep,        // u64 ms, then meta: it no longer dies with its host but is registered; answered by kReply
   kReply = 48,  // ReplyBody
   // host -> init, on init's end. fd 0 is always the call's own channel
   kExec = 64,    // ExecBody, cwd, argv, env; fds: call, stdin, stdout, stderr (foreground)
@@ -147,9 +148,19 @@ struct ExecBody {
   std::uint16_t columns, rows;
   std::uint32_t arguments;
   std::uint32_t variables;
+  std::uint64_t timeoutMs;  // of a background command, 0: none. Of others the host keeps the time
 };
 
-enum class Ending : std::uint32_t { kRunning, kCode, kSignal, kNotFound, kNotExecutable, kBadFolder, kCannotFork };
+enum class Ending : std::uint32_t {
+  kRunning,
+  kCode,
+  kSignal,
+  kNotFound,
+  kNotExecutable,
+  kBadFolder,
+  kCannotFork,
+  kTimeout,
+};
 
 struct ExitBody {
   Ending ending;
