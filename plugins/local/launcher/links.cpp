@@ -26,6 +26,24 @@ void attach(const Box& box, ReceivedFds& fds) {
   if (fd >= 0) sendFrame(box.init, FrameType::kClient, nullptr, 0, &fd, 1);
 }
 
+// A sandbox that was made ahead becomes somebody's that outlives them.
+void keep(Link& link, Box& box, std::uint64_t ttlMs, protocol::Reader& reader) {
+  const protocol::Text meta = reader.text(protocol::kMaxFrame);
+  if (!reader.atEnd() || !link.creator || box.folder >= 0) {
+    reply(link, sys::kEinval);
+    return;
+  }
+  setExpiry(box, ttlMs);
+  const int result = registerBox(box, meta);
+  if (result < 0) {
+    unregisterBox(box);
+  } else {
+    box.flags = (box.flags & ~std::uint32_t{protocol::kCreateDieWithHost}) | protocol::kCreateRegistered;
+    armTimer();
+  }
+  reply(link, -result);
+}
+
 void serve(Link& link, const protocol::Header& header, const char* body, ReceivedFds& fds) {
   Box& box = launcher.boxes[link.box];
   protocol::Reader reader(body, header.size);
@@ -58,6 +76,7 @@ void serve(Link& link, const protocol::Header& header, const char* body, Receive
       break;
     }
     case FrameType::kAttach: attach(box, fds); break;
+    case FrameType::kKeep: keep(link, box, value, reader); break;
     default: reply(link, sys::kEinval);
   }
 }
@@ -85,7 +104,7 @@ void dropLink(Link& link) {
 
 void serveLink(int index) {
   Link& link = launcher.links[index];
-  alignas(16) static char frame[1024];
+  alignas(16) static char frame[protocol::kMaxFrame];
   ReceivedFds fds;
   const sys::Word size = receive(link.fd, frame, sizeof frame, fds, false);
   if (size == -sys::kEagain) return;

@@ -30,6 +30,8 @@ class LocalProvider {
   static constexpr std::uint32_t kProcessFlags = CSDK_PROCESS_PTY;
   static constexpr std::uint32_t kExtendMeaning = CSDK_EXTEND_FROM_NOW;
 
+  explicit LocalProvider(const plugin::Options& config) : engine_(engineOptions(config)) {}
+
   void create(Call& call, const csdk_create_args& args) {
     const CreateSpec spec = toSpec(args);
     auto made = engine_.create(spec);
@@ -236,6 +238,18 @@ class LocalProvider {
   }
 
  private:
+  static EngineOptions engineOptions(const plugin::Options& config) {
+    constexpr std::size_t kMostPooled = 256;
+    EngineOptions options;
+    const std::string_view text = config.text("pool").value_or("0");
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), options.pool);
+    if (error != std::errc() || end != text.data() + text.size() || options.pool > kMostPooled) {
+      throw plugin::Error(CSDK_INVALID_ARGUMENT, "'pool' must be a number of sandboxes from 0 to 256")
+          .fix("leave it out, or give a number: COMPUTESDK_LOCAL_POOL=8");
+    }
+    return options;
+  }
+
   std::shared_ptr<Sandbox> find(const csdk_target& target) {
     const std::string id(view(target.id));
     {
