@@ -54,7 +54,8 @@ class Running {
 };
 
 /// A home and a working folder; with `shell` also a folder with the example provider of that name, which runs commands
-/// on this machine. Nothing of the real environment is seen but COMPUTESDK_CLI: the program, when it is not the built one.
+/// on this machine. Nothing of the real environment is seen but COMPUTESDK_CLI: the program, when it is not the built
+/// one.
 class World {
  public:
   explicit World(bool shell = true);

@@ -60,9 +60,11 @@ TEST_F(LocalRun, BytesPassThroughBothWays) {
 }
 
 TEST_F(LocalRun, TheOptionsReachTheSandbox) {
-  Ended ended = world.run({"run", "--pids", "20", "-e", "A=1 2", "-w", "/tmp", "--disk", "8M", "--", "sh", "-c",
-                           "echo \"$A\"; pwd; ls /sys/class/net 2>/dev/null || sed 1,2d /proc/net/dev | cut -d: -f1;"
-                           "head -c 16m /dev/zero >big 2>/dev/null || echo full"});
+  const std::string script =
+      "echo \"$A\"; pwd; ls /sys/class/net 2>/dev/null || sed 1,2d /proc/net/dev | cut -d: -f1\n"
+      "head -c 16m /dev/zero >big 2>/dev/null || echo full";
+  Ended ended =
+      world.run({"run", "--pids", "20", "-e", "A=1 2", "-w", "/tmp", "--disk", "8M", "--", "sh", "-c", script});
   EXPECT_EQ(ended.out.substr(0, 9), "1 2\n/tmp\n") << ended.err;
   EXPECT_NE(ended.out.find("lo\nfull\n"), std::string::npos) << ended.out;
   EXPECT_EQ(ended.out.find("eth"), std::string::npos) << "no network unless it is asked for";

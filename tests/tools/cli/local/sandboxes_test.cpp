@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 
 #include "program.hpp"
 
@@ -108,7 +107,7 @@ TEST_F(LocalSandboxes, APortHasAUrlThatOutlivesTheCommand) {
   std::string answer;
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (answer.find("hello") == std::string::npos && std::chrono::steady_clock::now() < deadline) {
-    answer = ask(std::atoi(url.out.c_str() + start.size()));
+    answer = ask(std::stoi(url.out.substr(start.size())));
   }
   EXPECT_NE(answer.find("hello"), std::string::npos) << answer;
 }

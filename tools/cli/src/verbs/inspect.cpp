@@ -78,7 +78,7 @@ std::string inspectText(const SandboxInfo& info, const Capabilities& capabilitie
   line("expires", info.neverExpires ? "never" : info.expiresAt ? formatTime(*info.expiresAt) : "");
   line("memory", size(info.memoryBytes));
   line("disk", size(info.diskBytes));
-  if (info.cpuMilli > 0) line("cpu", std::to_string(info.cpuMilli / 1000.0).substr(0, 4) + " cores");
+  if (info.cpuMilli > 0) line("cpu", std::to_string(static_cast<double>(info.cpuMilli) / 1000).substr(0, 4) + " cores");
   if (info.processLimit > 0) line("processes", std::to_string(info.processLimit));
   line("limits", joined(info.limits));
   line("template", info.templateId);
