@@ -66,6 +66,8 @@ TEST_F(PoolTest, oneThatOutlivesItsHostIsRegisteredWithItsOwnNameAndEnd) {
   EXPECT_EQ(shell(**found, "echo still").out, "still\n");
   EXPECT_TRUE(sandbox->destroy().ok());
   EXPECT_TRUE(first_->destroy().ok());
+  sandbox.reset();
+  first_.reset();
   EXPECT_TRUE(eventually([&] { return launchers().empty(); }));
 }
 
