@@ -304,7 +304,7 @@ TEST_F(CommandsTest, withoutIsolationOnlyByName) {
   sleeper.shell = "setsid sh -c 'echo $$ >pid; exec sleep 1000' & wait";
   sleeper.timeout = Milliseconds(400);
   EXPECT_EQ(runSpec(*sandbox, sleeper).status.kind, ExitKind::kTimeout);
-  const int pid = std::stoi(sandbox->readFile("pid")->c_str());
+  const int pid = std::stoi(*sandbox->readFile("pid"));
   ASSERT_GT(pid, 1);
   ASSERT_TRUE(sandbox->destroy().ok());
   EXPECT_TRUE(eventually([&] { return kill(pid, 0) != 0; }));
