@@ -52,6 +52,10 @@ function(computesdk_add_plugin)
     POSITION_INDEPENDENT_CODE ON
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     LINK_DEPENDS "${exports}")
+  # provider.hpp needs C++20, and no compiler of today takes it by itself. An author may ask for more.
+  if(NOT CMAKE_CXX_STANDARD)
+    set_target_properties(${target} PROPERTIES CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON)
+  endif()
   target_link_options(${target} PRIVATE "LINKER:--version-script=${exports}" LINKER:-z,now LINKER:-z,relro)
   # Clang keeps the sanitizers' runtime in the program, so there their symbols stay open in a library.
   if(NOT (COMPUTESDK_SANITIZE AND CMAKE_CXX_COMPILER_ID MATCHES Clang))

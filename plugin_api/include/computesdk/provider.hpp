@@ -20,9 +20,13 @@
 // on and Call::complete ends it). Whatever it throws becomes a described failure at the edge; nothing of the C++
 // runtime crosses. What plugin.h says about threads and ownership holds here too.
 
+#if __cplusplus < 202002L
+#error "computesdk/provider.hpp needs C++20: compile with -std=c++20"
+#else
 #include <computesdk/plugin.h>
 #include <computesdk/provider/call.hpp>
 #include <computesdk/provider/error.hpp>
 #include <computesdk/provider/services.hpp>
 #include <computesdk/provider/table.hpp>
 #include <computesdk/provider/views.hpp>
+#endif
