@@ -26,7 +26,7 @@ class LocalApi : public ::testing::Test {
  protected:
   Scratch scratch_;
   Compute compute_{scratch_.localConfig()};
-  Sandbox create(CreateOptions options = {}) { return compute_.sandbox().create(options); }
+  Sandbox create(const CreateOptions& options = {}) { return compute_.sandbox().create(options); }
 };
 
 TEST_F(LocalApi, RunsACommandAndReportsItsEnd) {
@@ -139,7 +139,7 @@ TEST_F(LocalApi, HostilePathsStayInside) {
 
 TEST_F(LocalApi, AnotherHandleFindsItByIdAndDestroyIsIdempotent) {
   Sandbox sandbox = create({.metadata = {{"user", "u1"}}, .keep = true});
-  const std::string id(sandbox.sandboxId());
+  const std::string& id = sandbox.sandboxId();
   Compute other(scratch_.localConfig());
   std::optional<Sandbox> found = other.sandbox().getById(id);
   ASSERT_TRUE(found.has_value());
@@ -209,7 +209,7 @@ TEST_F(LocalApi, AUrlReachesAPortInside) {
   sandbox.filesystem().writeFile("/tmp/hello.txt", "from inside");
   const std::string url = sandbox.getUrl({.port = 8000});
   ASSERT_TRUE(url.starts_with("http://127.0.0.1:")) << url;
-  const int port = std::atoi(url.substr(17).c_str());
+  const int port = static_cast<int>(std::strtol(url.substr(17).c_str(), nullptr, 10));
   std::string answer;
   for (const auto end = std::chrono::steady_clock::now() + 30s; std::chrono::steady_clock::now() < end;) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

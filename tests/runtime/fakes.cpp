@@ -129,7 +129,7 @@ Compute computeOver(detail::Seams seams) {
   return ComputeTestAccess::make(std::make_shared<detail::ComputeState>(std::move(seams)));
 }
 
-World::World(std::vector<std::string> names) {
+World::World(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     providers[name] = std::make_shared<FakeProvider>(name);
     registry->add(providers[name]);

@@ -182,7 +182,7 @@ Compute computeOver(detail::Seams seams);
 
 /// A Compute over fakes, with its state in a folder of its own.
 struct World {
-  explicit World(std::vector<std::string> providers = {"one"});
+  explicit World(const std::vector<std::string>& names = {"one"});
   FakeProvider& operator[](const std::string& name) { return *providers.at(name); }
   Compute compute();
   Compute compute(ComputeConfig config);

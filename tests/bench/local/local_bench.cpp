@@ -41,7 +41,7 @@ Arguments parse(int argc, char** argv) {
   Arguments arguments;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--n") == 0 && i + 1 < argc) {
-      arguments.n = std::atoi(argv[++i]);
+      arguments.n = static_cast<int>(std::strtol(argv[++i], nullptr, 10));
     } else if (std::strcmp(argv[i], "--baselines") == 0) {
       arguments.baselines = true;
     } else if (std::strcmp(argv[i], "--peers") == 0) {
@@ -130,7 +130,7 @@ std::vector<Metric> metrics(const Arguments& arguments, Compute& cold, Compute& 
       {"warm_echo", [&] { return timeToInteractive(warm, kEcho); }},
       {"first_true",
        [self, environment] {
-         return std::atoll(spawnAndWait({self, "--first", "--n", "1"}, environment).output.c_str());
+         return std::strtoll(spawnAndWait({self, "--first", "--n", "1"}, environment).output.c_str(), nullptr, 10);
        }},
   };
   if (arguments.baselines) {

@@ -185,7 +185,7 @@ class Runner {
  public:
   Runner(const Call& call, const Command& command, Input input)
       : call_(call),
-        input_(std::move(input)),
+        input_(input),
         program_(command.argv.front()),
         process_(command),
         wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {

@@ -64,7 +64,7 @@ EngineOptions SandboxTest::options() const {
 
 SandboxTest::SandboxTest() : engine_(options()) {}
 
-std::shared_ptr<Sandbox> SandboxTest::make(CreateSpec spec) {
+std::shared_ptr<Sandbox> SandboxTest::make(const CreateSpec& spec) {
   auto sandbox = engine_.create(spec);
   if (!sandbox.ok()) {
     ADD_FAILURE() << sandbox.error().message << " / " << sandbox.error().why << " / " << sandbox.error().fix;

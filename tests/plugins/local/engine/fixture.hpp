@@ -37,7 +37,7 @@ Output runSpec(Sandbox& sandbox, ExecSpec spec);
 class SandboxTest : public ::testing::Test {
  protected:
   SandboxTest();
-  std::shared_ptr<Sandbox> make(CreateSpec spec = {});
+  std::shared_ptr<Sandbox> make(const CreateSpec& spec = {});
   // With /tmp/hostile inside.
   std::shared_ptr<Sandbox> makeHostile(CreateSpec spec = {});
   EngineOptions options() const;

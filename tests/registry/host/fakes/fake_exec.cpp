@@ -153,7 +153,7 @@ csdk_status fakeExec(csdk_provider* p, csdk_call call, const csdk_exec_args* arg
   if (command == "never") return CSDK_PENDING;
   if (command == "hang") {
     // Deaf to its deadline and to cancellation, for as long as the word says.
-    ::poll(nullptr, 0, std::atoi(std::string(word).c_str()));
+    ::poll(nullptr, 0, static_cast<int>(std::strtol(std::string(word).c_str(), nullptr, 10)));
     return exitWith(p, call, 0);
   }
   if (command == "complete-and-return") {
