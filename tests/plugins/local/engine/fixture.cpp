@@ -73,8 +73,8 @@ std::shared_ptr<Sandbox> SandboxTest::make(const CreateSpec& spec) {
   return *sandbox;
 }
 
-std::shared_ptr<Sandbox> SandboxTest::makeHostile(CreateSpec spec) {
-  auto sandbox = make(std::move(spec));
+std::shared_ptr<Sandbox> SandboxTest::makeHostile(const CreateSpec& spec) {
+  auto sandbox = make(spec);
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "local_hostile";
   std::ifstream file(program, std::ios::binary);
   std::stringstream bytes;

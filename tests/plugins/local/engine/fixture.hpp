@@ -39,7 +39,7 @@ class SandboxTest : public ::testing::Test {
   SandboxTest();
   std::shared_ptr<Sandbox> make(const CreateSpec& spec = {});
   // With /tmp/hostile inside.
-  std::shared_ptr<Sandbox> makeHostile(CreateSpec spec = {});
+  std::shared_ptr<Sandbox> makeHostile(const CreateSpec& spec = {});
   EngineOptions options() const;
   // Host pids of the launchers that work for this test's registry.
   std::vector<int> launchers() const;
