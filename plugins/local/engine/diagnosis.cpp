@@ -40,6 +40,7 @@ const char* describe(Step step) {
     case Step::kMapSandbox: return "writing the sandbox's id maps";
     case Step::kNetworkNamespace: return "making the network namespace";
     case Step::kScratch: return "mounting the sandbox's disk";
+    case Step::kOverlay: return "laying an overlay over the base";
     case Step::kSandboxProc: return "mounting the sandbox's /proc";
     case Step::kTerminals: return "mounting the sandbox's terminals";
     case Step::kLoopback: return "starting the loopback interface";
@@ -112,6 +113,11 @@ Cause causeOf(Step step, int error, const MachineFacts& facts) {
               "Choose one below /work, /home or /tmp, or a top folder of its own such as /app."};
     case Step::kScratch:
       return {"The disk of a sandbox is memory; the size given was refused.", "Ask for a smaller disk."};
+    case Step::kOverlay:
+      return {
+          "Overlays without root need Linux 5.11, and 6.6 for one whose top is memory; or something is mounted below "
+          "the folder.",
+          "Leave the base as it is: --option writable=none."};
     case Step::kFull:
       return error == EEXIST ? Cause{"The id is in use.", "Try again."}
                              : Cause{"One process may have 2048 sandboxes at a time.", "End some of them."};
@@ -129,6 +135,7 @@ ErrorClass classOf(Step step) {
   switch (step) {
     case Step::kWorkdir:
     case Step::kUserMount: return ErrorClass::kInvalidArgument;
+    case Step::kOverlay: return ErrorClass::kFailedPrecondition;
     case Step::kScratch:
     case Step::kFull:
     case Step::kRegistry:

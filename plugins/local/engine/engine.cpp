@@ -20,6 +20,7 @@
 #include "network/network.hpp"
 #include "pool.hpp"
 #include "registry_folder.hpp"
+#include "root_plan.hpp"
 #include "sandbox_state.hpp"
 
 namespace computesdk::local {
@@ -149,7 +150,13 @@ Status requireHard(const Meta& meta) {
   return okStatus();
 }
 
-Result<Meta> newMeta(const CreateSpec& spec, const Launcher& launcher) {
+// Later values win where a name is given twice.
+Pairs join(Pairs first, const Pairs& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+Result<Meta> newMeta(const CreateSpec& spec, const RootPlan& plan, const Launcher& launcher) {
   Meta meta;
   if (!newId(meta.id) || !randomBytes(meta.token.data(), meta.token.size())) return systemError(errno, "getrandom");
   meta.name = spec.name;
@@ -158,7 +165,7 @@ Result<Meta> newMeta(const CreateSpec& spec, const Launcher& launcher) {
   meta.expiresMs = spec.ttl.count() == 0 ? 0 : meta.createdMs + spec.ttl.count();
   meta.network = spec.network;
   meta.isolation = spec.isolation;
-  meta.workdir = spec.workdir;
+  meta.workdir = !spec.workdir.empty() ? spec.workdir : plan.workdir;
   if (meta.workdir.empty() && spec.isolation == Isolation::kNamespaces) meta.workdir = "/home/sandbox";
   if (meta.workdir.empty()) {
     char folder[4096];
@@ -170,7 +177,9 @@ Result<Meta> newMeta(const CreateSpec& spec, const Launcher& launcher) {
   if (spec.isolation == Isolation::kNone) meta.network = NetworkMode::kFull;  // the host's own
   meta.cgroups = launcher.cgroups();
   meta.cpuHard = launcher.cpuCgroup() && spec.limits.milliCpus != 0;
-  meta.envs = spec.envs;
+  meta.base = plan.base;
+  meta.baseEnvs = plan.envs;
+  meta.envs = join(plan.envs, spec.envs);
   meta.metadata = spec.metadata;
   return meta;
 }
@@ -244,9 +253,10 @@ void removeBegun(SandboxState& state) {
 Status canMeet(const CreateSpec& spec) {
   Error error;
   error.kind = ErrorClass::kUnimplemented;
-  if (spec.isolation == Isolation::kNone && (!spec.mounts.empty() || !spec.templateDirectory.empty())) {
-    error.message = "Without isolation there is no root of its own to mount anything in";
-    error.fix = "Drop the mounts and the template, or keep the isolation.";
+  if (spec.isolation == Isolation::kNone && (!spec.mounts.empty() || !spec.templateSource.empty() ||
+                                             !spec.snapshotId.empty() || spec.writableBase.has_value())) {
+    error.message = "Without isolation there is no root of its own to put anything in";
+    error.fix = "Drop mounts, template and snapshot, or keep the isolation.";
     return error;
   }
   return okStatus();
@@ -255,13 +265,15 @@ Status canMeet(const CreateSpec& spec) {
 }  // namespace
 
 Result<std::shared_ptr<SandboxState>> Engine::Impl::make(const CreateSpec& spec) {
-  const LauncherKey key{spec.isolation, spec.templateDirectory, spec.mounts};
+  const auto plan = planRoot(spec);
+  if (!plan.ok()) return plan.error();
+  const LauncherKey key{spec.isolation, plan->folder, plan->layers, plan->overlay, spec.mounts};
   const Launcher* dead = nullptr;
   for (int attempt = 0;; ++attempt) {
     auto launcher = launcherFor(key, dead);
     if (!launcher.ok()) return launcher.error();
     auto state = std::make_shared<SandboxState>();
-    auto meta = newMeta(spec, **launcher);
+    auto meta = newMeta(spec, *plan, **launcher);
     if (!meta.ok()) return meta.error();
     if (Status hard = requireHard(*meta); !hard.ok()) return hard.error();
     auto init = makeSocketPair(), control = makeSocketPair();
@@ -298,7 +310,7 @@ Status adopt(SandboxState& state, const CreateSpec& spec) {
   meta.name = spec.name;
   meta.createdMs = wallMs();
   meta.expiresMs = spec.ttl.count() == 0 ? 0 : meta.createdMs + spec.ttl.count();
-  meta.envs = spec.envs;
+  meta.envs = join(meta.baseEnvs, spec.envs);
   meta.metadata = spec.metadata;
   const auto ttl = static_cast<std::uint64_t>(spec.ttl.count());
   if (spec.dieWithHost) {

@@ -46,6 +46,11 @@ class Engine {
   // OK also when it is already gone.
   Status destroy(std::string_view id);
 
+  // Snapshots of this user, newest first; those made of one sandbox if `sandboxId` is not empty.
+  Result<std::vector<SnapshotSummary>> snapshots(std::string_view sandboxId = {});
+  // kNotFound; kFailedPrecondition while a sandbox or another snapshot lies over it.
+  Status removeSnapshot(std::string_view id);
+
   ProbeReport probe();
 
  private:

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "root_plan.hpp"
+
 extern "C" {
 extern const char computesdk_local_helper_start[] __attribute__((visibility("hidden")));
 extern const char computesdk_local_helper_end[] __attribute__((visibility("hidden")));
@@ -72,7 +74,31 @@ std::uint32_t unusedUid() {
   return 0x70000000U | (random & 0x07ffffffU);
 }
 
-// Whether this process can take on another user's identity: real root can, root of a small user namespace cannot.
+std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protocol::CgroupKind cgroups) {
+  std::vector<char> body(64 * 1024);
+  protocol::Writer writer(body.data(), body.size());
+  protocol::StartBody start{};
+  start.flags = (uid != geteuid() ? protocol::kStartAsRoot : 0U) |
+                (key.isolation == Isolation::kNone ? protocol::kStartUnisolated : 0U) |
+                (key.overlay ? protocol::kStartOverlay : 0U);
+  start.sandboxUid = uid;
+  start.cgroups = cgroups;
+  start.mounts = static_cast<std::uint32_t>(key.mounts.size());
+  start.layers = static_cast<std::uint32_t>(key.layers.size());
+  writer.pod(start);
+  writer.text(key.folder.data(), key.folder.size());
+  for (const Mount& mount : key.mounts) {
+    writer.text(mount.source.data(), mount.source.size());
+    writer.text(mount.target.data(), mount.target.size());
+    writer.pod(std::uint32_t{mount.writable});
+  }
+  for (const std::string& layer : key.layers) writer.text(layer.data(), layer.size());
+  body.resize(writer.ok() ? writer.size() : 0);
+  return body;
+}
+
+}  // namespace
+
 bool canBecome(std::uint32_t uid) {
   if (geteuid() != 0) return false;
   UniqueFd file(open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
@@ -90,43 +116,12 @@ bool canBecome(std::uint32_t uid) {
   }
 }
 
-std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protocol::CgroupKind cgroups) {
-  std::vector<char> body(64 * 1024);
-  protocol::Writer writer(body.data(), body.size());
-  protocol::StartBody start{};
-  start.flags = (uid != geteuid() ? protocol::kStartAsRoot : 0U) |
-                (key.isolation == Isolation::kNone ? protocol::kStartUnisolated : 0U);
-  start.sandboxUid = uid;
-  start.cgroups = cgroups;
-  start.mounts = static_cast<std::uint32_t>(key.mounts.size());
-  writer.pod(start);
-  writer.text(key.templateDirectory.data(), key.templateDirectory.size());
-  for (const Mount& mount : key.mounts) {
-    writer.text(mount.source.data(), mount.source.size());
-    writer.text(mount.target.data(), mount.target.size());
-    writer.pod(std::uint32_t{mount.writable});
-  }
-  body.resize(writer.ok() ? writer.size() : 0);
-  return body;
-}
-
-}  // namespace
-
-bool LauncherKey::operator==(const LauncherKey& other) const {
-  if (isolation != other.isolation || templateDirectory != other.templateDirectory) return false;
-  if (mounts.size() != other.mounts.size()) return false;
-  for (std::size_t i = 0; i < mounts.size(); ++i) {
-    const Mount &a = mounts[i], &b = other.mounts[i];
-    if (a.source != b.source || a.target != b.target || a.writable != b.writable) return false;
-  }
-  return true;
-}
-
 Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int registry, bool useCgroups) {
   std::shared_ptr<Launcher> launcher(new Launcher);
   const bool isolated = key.isolation == Isolation::kNamespaces;
   launcher->key_ = key;
-  launcher->uid_ = unusedUid();
+  // Over a tree that was made for sandboxes they are its owner, else they could not write to it.
+  launcher->uid_ = key.folder.empty() && key.layers.empty() ? unusedUid() : treeOwner();
   if (!isolated || !canBecome(launcher->uid_)) launcher->uid_ = geteuid();
   CgroupPlace place;
   if (useCgroups && isolated) place = prepareCgroups(CgroupView{}, launcher->uid_);

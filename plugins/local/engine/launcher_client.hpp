@@ -18,10 +18,15 @@ namespace computesdk::local {
 // What sandboxes of one launcher have in common.
 struct LauncherKey {
   Isolation isolation = Isolation::kNamespaces;
-  std::string templateDirectory;
+  std::string folder;               // of the base; empty: this machine's /usr
+  std::vector<std::string> layers;  // of snapshots, topmost first
+  bool overlay = false;
   std::vector<Mount> mounts;
-  bool operator==(const LauncherKey& other) const;
+  bool operator==(const LauncherKey&) const = default;
 };
+
+// Whether this process can take on another user's identity: real root can, root of a small user namespace cannot.
+bool canBecome(std::uint32_t uid);
 
 // One living helper. Thread-safe. Ends (with sandboxes that die with their host) when this object goes.
 class Launcher {

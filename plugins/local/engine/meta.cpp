@@ -134,6 +134,8 @@ std::string metaPrefix(const Meta& meta) {
   member(out, "output", meta.limits.outputBytes);
   member(out, "cgroups", static_cast<std::uint64_t>(meta.cgroups));
   member(out, "cpu_hard", meta.cpuHard ? 1 : 0);
+  member(out, "base_kind", meta.base.kind);
+  member(out, "base", meta.base.name);
   member(out, "envs", meta.envs);
   member(out, "metadata", meta.metadata);
   return out;
@@ -165,6 +167,7 @@ Result<Meta> parseMeta(std::string_view text) {
   meta.limits.outputBytes = numberAt(document, "output");
   meta.cgroups = static_cast<CgroupKind>(numberAt(document, "cgroups"));
   meta.cpuHard = numberAt(document, "cpu_hard") != 0;
+  meta.base = {textAt(document, "base_kind"), textAt(document, "base")};
   meta.envs = pairsAt(document, "envs");
   meta.metadata = pairsAt(document, "metadata");
   readLive(document, meta);

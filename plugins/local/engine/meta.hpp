@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "../protocol/wire.hpp"
+#include "../rootfs/snapshot.hpp"
 #include "result.hpp"
 #include "types.hpp"
 
@@ -25,6 +26,8 @@ struct Meta {
   Limits limits;
   protocol::CgroupKind cgroups = protocol::CgroupKind::kNone;
   bool cpuHard = false;
+  rootfs::Base base;  // of its root: what a snapshot of it lies over
+  Pairs baseEnvs;     // the image's; not kept on disk, since envs begin with them
   Pairs envs, metadata;
   std::vector<std::pair<std::uint16_t, std::uint16_t>> ports;
 };

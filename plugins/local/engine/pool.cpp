@@ -13,7 +13,9 @@ CreateSpec kindOf(const CreateSpec& spec) {
   kind.limits = spec.limits;
   kind.workdir = spec.workdir;
   kind.mounts = spec.mounts;
-  kind.templateDirectory = spec.templateDirectory;
+  kind.templateSource = spec.templateSource;
+  kind.snapshotId = spec.snapshotId;
+  kind.writableBase = spec.writableBase;
   kind.ttl = Milliseconds(0);
   kind.dieWithHost = true;
   return kind;
@@ -21,7 +23,7 @@ CreateSpec kindOf(const CreateSpec& spec) {
 
 bool sameKind(const CreateSpec& a, const CreateSpec& b) {
   return a.limits == b.limits && a.workdir == b.workdir && a.mounts == b.mounts &&
-         a.templateDirectory == b.templateDirectory;
+         a.templateSource == b.templateSource && a.snapshotId == b.snapshotId && a.writableBase == b.writableBase;
 }
 
 bool alive(const SandboxState& state) {

@@ -58,8 +58,13 @@ struct CreateSpec {
   Milliseconds ttl{5 * 60 * 1000};   // 0: no end of its own
   std::vector<std::uint16_t> ports;  // getUrl listeners to open at once
   std::vector<Mount> mounts;
-  std::string templateDirectory;  // a root file system to show read-only instead of the host's /usr
-  bool dieWithHost = false;       // ends with its Sandbox handle or process; not in the registry, so not in list()
+  // Instead of the machine's own /usr: the folder of a root file system, or of an OCI layout with ":TAG" if it holds
+  // several images.
+  std::string templateSource;
+  std::string snapshotId;  // what another sandbox had on its disk, over the base that it had
+  // Whether the folders of the base can be written, by an overlay. Empty: those of a template can, the machine's not.
+  std::optional<bool> writableBase;
+  bool dieWithHost = false;  // ends with its Sandbox handle or process; not in the registry, so not in list()
 };
 
 struct LimitReport {
@@ -70,6 +75,16 @@ struct LimitReport {
 };
 
 enum class SandboxStatus : std::uint8_t { kRunning, kStopped };
+
+struct SnapshotSummary {
+  std::string id;
+  std::string name;
+  std::string sandboxId;       // that it was made of
+  std::int64_t createdMs = 0;  // wall clock, ms since 1970
+  std::uint64_t bytes = 0;     // of files' content
+  std::string base;            // "host", "directory PATH", "oci sha256:…" or "snapshot ID"
+  Pairs metadata;
+};
 
 struct SandboxInfo {
   std::string id;

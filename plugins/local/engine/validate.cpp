@@ -108,13 +108,12 @@ Status validate(const CreateSpec& spec) {
   for (const std::uint16_t port : spec.ports) {
     if (port == 0) return invalid("ports", "0", "Ports are 1 to 65535.");
   }
-  if (!spec.templateDirectory.empty()) {
-    struct stat status {};
-    if (!plainAbsolute(spec.templateDirectory) || ::stat(spec.templateDirectory.c_str(), &status) != 0 ||
-        !S_ISDIR(status.st_mode)) {
-      return invalid("template", spec.templateDirectory + " is not a folder",
-                     "Give the absolute path of a root file system.");
-    }
+  if (!spec.templateSource.empty() && !plainAbsolute(spec.templateSource)) {
+    return invalid("template", "\"" + spec.templateSource + "\" is not an absolute path",
+                   "Give the absolute path of a root file system or of an OCI layout.");
+  }
+  if (!spec.templateSource.empty() && !spec.snapshotId.empty()) {
+    return invalid("template", "given together with a snapshot", "A snapshot brings its base along; leave one out.");
   }
   return checkMounts(spec);
 }

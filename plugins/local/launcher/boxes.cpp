@@ -69,7 +69,7 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   birth.spec = request.body;
   memcpy(birth.workdir, request.workdir.data, request.workdir.size + 1);
   birth.host = host;
-  birth.cgroupFiles[0] = birth.cgroupFiles[1] = birth.oomControl = birth.network = -1;
+  birth.cgroupFiles[0] = birth.cgroupFiles[1] = birth.oomControl = birth.network = birth.scratch = -1;
   int result = enterCgroups(box, request.body, birth);
   if (result < 0) {
     refuse(host, Step::kCgroup, -result);

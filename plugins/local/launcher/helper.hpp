@@ -11,12 +11,25 @@ namespace computesdk::local {
 constexpr int kLauncherSocket = 3;
 constexpr std::uint32_t kInnerUid = 1000;
 constexpr int kMaxMounts = 16;
+constexpr int kMaxLayers = 64;
+constexpr int kMaxTops = 32;
 
 struct UserMount {
   const char* source;
   const char* target;
   bool writable;
   int tree;  // the mount, detached, until it is placed
+};
+
+// What a snapshot kept: a folder with one folder a part.
+struct Layer {
+  const char* folder;
+  int tree;
+};
+
+// A folder of the base, by its name at the top, that every sandbox may write in its own way.
+struct Top {
+  char name[48];
 };
 
 // The launcher's orders, parsed from kStart. Texts point into a buffer that stays.
@@ -29,6 +42,11 @@ struct Config {
   int templateTree = -1;
   UserMount mounts[kMaxMounts] = {};
   int mountCount = 0;
+  bool overlay = false;
+  Layer layers[kMaxLayers] = {};  // topmost first
+  int layerCount = 0;
+  Top tops[kMaxTops] = {};  // found while the root is built
+  int topCount = 0;
   int registry = -1;
   int memoryCgroup = -1, cpuCgroup = -1;  // folders; on v2 both are the same one
 };
@@ -46,7 +64,7 @@ int helperMain();
 // Builds the read-only root that every sandbox of this launcher starts from, and enters it. Caller: the launcher,
 // in its own mount namespace. Afterwards nothing of the host's tree is in reach but what was put in.
 Outcome buildTemplateRoot(Config& config);
-// Takes the trees of the user's mounts, where the caller may still see them.
+// Takes the trees of the template, the layers and the user's mounts, where the caller may still see them.
 Outcome openTrees(Config& config);
 
 [[noreturn]] void runLauncher(Config& config);
@@ -59,12 +77,19 @@ struct Birth {
   int launcher;  // the launcher's end
   int cgroupFiles[2];
   int network;     // its network namespace, if the host is to connect it
+  int scratch;     // the folder of all that it can write
   int oomControl;  // v1 memory.oom_control or v2 memory.events, -1 without a memory cgroup
 };
 // The sandbox's process 1. Never returns.
 [[noreturn]] void runInit(const Config& config, Birth& birth);
 // Its first half: namespaces, mounts, limits, privileges.
 Outcome enterSandbox(const Config& config, Birth& birth);
+
+// One part of the writable disk below /tmp, shown at `target`: plain, or as the top of an overlay where a layer or
+// `base` (a path, or null) lies below.
+Outcome showPart(const Config& config, const char* part, const char* base, const char* target);
+// The base's folders that can be written.
+Outcome showTops(const Config& config);
 
 // Gives this sandbox a root with the top folder of `workdir` beside the template's entries, backed by the folder that
 // `scratch` (O_PATH) refers to.

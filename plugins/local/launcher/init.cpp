@@ -83,6 +83,7 @@ void handleFrame(const protocol::Header& header, ReceivedFds& fds, bool fromLaun
     case FrameType::kDial: dial(call, reader.pod<std::uint64_t>()); break;
     case FrameType::kProcesses: listProcesses(call, reader.pod<std::uint64_t>()); break;
     case FrameType::kOpenProcess: openProcess(fds.take(0), reader.pod<std::uint64_t>()); break;
+    case FrameType::kFreeze: freeze(fds.take(0)); break;
     case FrameType::kUsage: sendBody(call, FrameType::kUsageReply, measure(true)); break;
     case FrameType::kClient:
       if (fromLauncher) addClient(fds.take(0), -1);
@@ -139,6 +140,7 @@ void handle(const sys::Event& event) {
     case Source::kCall: handleCall(index, event.events); break;
     case Source::kOutput: pumpOutput(index, part); break;
     case Source::kWatcher: handleWatcher(index, part, event.events); break;
+    case Source::kFreezer: thaw(); break;
   }
 }
 
@@ -228,6 +230,8 @@ void runInit(const Config& config, Birth& birth) {
   self.workdir = birth.workdir;
   self.launcher = birth.launcher;
   self.oomControl = birth.oomControl;
+  self.scratch = birth.scratch;
+  self.freezer = -1;
   self.epoll = sys::epollCreate();
   self.rootFd = sys::openAt(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
   for (int& client : self.clients) client = -1;

@@ -10,7 +10,7 @@ constexpr int kMaxWatchers = 16;
 constexpr int kMaxClients = 256;
 
 // What an epoll event is about.
-enum class Source : std::uint8_t { kClient, kLauncher, kSignals, kCall, kOutput, kWatcher };
+enum class Source : std::uint8_t { kClient, kLauncher, kSignals, kCall, kOutput, kWatcher, kFreezer };
 // The tag tells a job from the one that had its slot before, within one batch of events.
 constexpr std::uint64_t key(Source source, int index, int part = 0, std::uint32_t tag = 0) {
   return std::uint64_t(source) << 56 | std::uint64_t(tag & 0xffff) << 40 | std::uint64_t(part) << 32 |
@@ -46,6 +46,8 @@ struct Init {
   const char* workdir;
   int ownPid;
   int epoll, signals, launcher, rootFd, oomControl;
+  int scratch;  // the folder of all that can be written, -1 without isolation
+  int freezer;  // the channel of whoever had everything stopped, or -1
   int clients[kMaxClients];
   std::uint32_t nextTag;
   std::uint64_t oomKills;
@@ -70,6 +72,11 @@ void checkDeadlines();
 void signalJob(const Job& job, int number);
 // SIGKILL to everything below, where no pid namespace does it at init's end.
 void killDescendants();
+
+// freeze.cpp
+// Stops everything inside until the call's channel closes, which it takes.
+void freeze(int call);
+void thaw();
 
 // memory.cpp
 protocol::UsageBody measure(bool exact);

@@ -1,5 +1,6 @@
 // Commands: starting, reaping, signalling, and keeping the output of those that run in the background.
 #include "init.hpp"
+#include "process_table.hpp"
 
 namespace computesdk::local {
 namespace {
@@ -12,7 +13,7 @@ using protocol::FrameType;
 constexpr int kLabelResource = 12;
 constexpr std::uint64_t kHighestLabel = 819200;  // what Linux gives every process
 
-constexpr int kSigKill = 9, kSigTerm = 15;
+constexpr int kSigKill = 9, kSigTerm = 15, kSigStop = 19;
 constexpr std::int64_t kGraceMs = 2000;
 
 alignas(16) char childStack[65536];
@@ -286,23 +287,6 @@ std::uint64_t labelOf(const Job& job) {
   return highest > 2 ? highest - 1 - job.tag % (highest / 2) : 0;
 }
 
-struct Stat {
-  int parent;
-  char state;
-};
-bool readStat(int pid, Stat& stat) {
-  char text[256];
-  sys::Line<32> path;
-  path << "/proc/" << pid << "/stat";
-  if (sys::slurp(AT_FDCWD, path.text(), text, sizeof text) <= 0) return false;
-  const char* end = text;  // of the name, which may hold anything
-  for (const char* c = text; *c != 0; ++c) end = *c == ')' ? c : end;
-  if (end[0] != ')' || end[1] == 0 || end[2] == 0) return false;
-  stat.state = end[2];
-  stat.parent = static_cast<int>(sys::number(end + 4));
-  return true;
-}
-
 // Without a pid namespace, other processes than ours are in sight.
 bool ours(int pid) {
   if (self.config->isolated) return true;
@@ -325,25 +309,6 @@ void setDeadline(Job& job, std::uint64_t timeoutMs) {
   if (timeoutMs == 0) return;
   job.deadlineMs = sys::nowMs(sys::kMonotonic) + static_cast<std::int64_t>(timeoutMs < kMost ? timeoutMs : kMost);
   if (self.nextDeadlineMs == 0 || job.deadlineMs < self.nextDeadlineMs) self.nextDeadlineMs = job.deadlineMs;
-}
-
-template <typename Visit>
-int forEachProcess(Visit visit) {
-  const int folder = sys::openAt(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY);
-  if (folder < 0) return 0;
-  alignas(8) static char entries[8192];
-  int visited = 0;
-  sys::Word size;
-  while ((size = sys::call(__NR_getdents64, folder, sys::word(entries), sizeof entries)) > 0) {
-    for (sys::Word at = 0; at < size;) {
-      const char* entry = entries + at;
-      at += *reinterpret_cast<const std::uint16_t*>(entry + 16);
-      const int pid = static_cast<int>(sys::number(entry + 19));
-      if (pid > 1 && visit(pid)) ++visited;
-    }
-  }
-  sys::closeFd(folder);
-  return visited;
 }
 
 }  // namespace
@@ -381,6 +346,7 @@ void startCommand(const protocol::ExecRequest& request, ReceivedFds& fds) {
     return;  // the child that failed is reaped as an orphan is
   }
   job->pid = job->shownPid = pid;
+  if (self.freezer >= 0) sys::killPid(pid, kSigStop);
   sys::Line<sizeof job->command> command;
   for (char** word = request.argv; *word != nullptr && !command.full(); ++word) {
     if (word != request.argv) command << " ";

@@ -23,32 +23,41 @@ bool hasTopFolder(const char* path) {
 
 // One tmpfs is all that can be written; it shows at a few places. `extra` becomes one more folder of it (O_PATH) when
 // the working folder lies below none that the root has.
-Outcome mountScratch(const protocol::CreateBody& spec, const char* workdir, int& extra) {
+Outcome mountScratch(const Config& config, Birth& birth, int& extra) {
+  const protocol::CreateBody& spec = birth.spec;
   sys::Line<96> options;
   options << "mode=0755,size=" << spec.diskBytes << ",nr_inodes=" << spec.inodes;
   int result = sys::mount("tmpfs", "/tmp", "tmpfs", kNoSuid | kNoDev, options.text());
   if (result < 0) return failed(Step::kScratch, result);
+  result = birth.scratch = sys::openAt(AT_FDCWD, "/tmp", O_RDONLY | O_DIRECTORY);
+  if (result < 0) return failed(Step::kScratch, result);
+  Outcome shown = showTops(config);
+  if (!shown.ok()) return shown;
   const struct {
     const char *folder, *target;
     int mode;
   } places[] = {{"/tmp/home", "/home", 0755},    {"/tmp/run", "/run", 0755},        {"/tmp/vartmp", "/var/tmp", 01777},
-                {"/tmp/shm", "/dev/shm", 01777}, {"/tmp/work", "/workspace", 0755}, {"/tmp/work", "/work", 0755},
-                {"/tmp/tmp", "/tmp", 01777}};
-  if (!hasTopFolder(workdir)) {
+                {"/tmp/shm", "/dev/shm", 01777}, {"/tmp/work", "/workspace", 0755}, {"/tmp/tmp", "/tmp", 01777}};
+  if (!hasTopFolder(birth.workdir)) {
     result = sys::makeDirAt(AT_FDCWD, "/tmp/extra", 0755);
-    if (result == 0) result = extra = sys::openAt(AT_FDCWD, "/tmp/extra", O_PATH | O_DIRECTORY);
+    if (result < 0) return failed(Step::kScratch, result);
+    shown = showPart(config, "extra", nullptr, "/tmp/extra");
+    if (!shown.ok()) return shown;
+    result = extra = sys::openAt(AT_FDCWD, "/tmp/extra", O_PATH | O_DIRECTORY);
     if (result < 0) return failed(Step::kScratch, result);
   }
   for (const auto& place : places) {
     result = sys::makeDirAt(AT_FDCWD, place.folder, place.mode);
-    if (result == -sys::kEexist) result = 0;  // one folder under two names
     if (result == 0 && (place.mode & 01000) != 0) {
       result = static_cast<int>(sys::call(__NR_fchmodat, AT_FDCWD, sys::word(place.folder), place.mode));
     }
-    if (result == 0) result = sys::mount(place.folder, place.target, nullptr, kBind, nullptr);
-    if (result == -sys::kEnoent) result = 0;  // a template without /var has no /var/tmp
     if (result < 0) return failed(Step::kScratch, result);
+    shown = showPart(config, place.folder + sizeof "/tmp/" - 1, nullptr, place.target);
+    const bool absent = shown.error == sys::kEnoent;  // a template without /var has no /var/tmp
+    if (!shown.ok() && !absent) return shown;
   }
+  result = sys::mount("/workspace", "/work", nullptr, kBind, nullptr);
+  if (result < 0) return failed(Step::kScratch, result);
   sys::makeDirAt(AT_FDCWD, "/home/sandbox", 0755);
   sys::makeDirAt(AT_FDCWD, "/run/computesdk", 0755);
   return {};
@@ -181,7 +190,7 @@ Outcome enterSandbox(const Config& config, Birth& birth) {
   if (network < 0) return failed(Step::kNetworkNamespace, network);
   sys::call(__NR_sethostname, sys::word("sandbox"), 7);
   int extra = -1;
-  outcome = mountScratch(spec, birth.workdir, extra);
+  outcome = mountScratch(config, birth, extra);
   if (outcome.ok()) outcome = bindUserMounts(config);
   if (!outcome.ok()) return outcome;
   // Through the launcher's /proc, which the sandbox's own hides from the next line on.

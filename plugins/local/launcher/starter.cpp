@@ -29,6 +29,7 @@ Outcome readOrders() {
   config.isolated = (body.flags & protocol::kStartUnisolated) == 0;
   config.uid = body.sandboxUid;
   config.cgroups = body.cgroups;
+  config.overlay = (body.flags & protocol::kStartOverlay) != 0;
   config.templateFolder = reader.text(4095).data;
   if (body.mounts > kMaxMounts) return failed(Step::kFrame, -sys::kE2big);
   for (std::uint32_t i = 0; i < body.mounts; ++i) {
@@ -38,6 +39,8 @@ Outcome readOrders() {
     mount.writable = reader.pod<std::uint32_t>() != 0;
     mount.tree = -1;
   }
+  if (body.layers > kMaxLayers) return failed(Step::kFrame, -sys::kE2big);
+  for (std::uint32_t i = 0; i < body.layers; ++i) config.layers[config.layerCount++] = {reader.text(4095).data, -1};
   if (!reader.atEnd() || fds.count() < 1) return failed(Step::kFrame, -sys::kEinval);
   config.registry = fds.take(0);
   config.memoryCgroup = fds.take(1);

@@ -70,13 +70,42 @@ int mirror(const char* name) {
   return made < 0 ? made : bindReadOnly(path.text(), name);
 }
 
+// The entries of a folder that are files or symlinks. An overlay takes no folder that others are mounted in.
+void copyEntries(const char* from, const char* to) {
+  if (sys::makeDirAt(AT_FDCWD, to, 0755) < 0) return;
+  const int folder = sys::openAt(AT_FDCWD, from, O_RDONLY | O_DIRECTORY);
+  if (folder < 0) return;
+  alignas(8) static char entries[16384];
+  sys::Word size;
+  while ((size = sys::call(__NR_getdents64, folder, sys::word(entries), sizeof entries)) > 0) {
+    for (sys::Word at = 0; at < size;) {
+      const char* entry = entries + at;
+      at += *reinterpret_cast<const std::uint16_t*>(entry + 16);
+      const char* name = entry + 19;
+      sys::Line<400> source, place;
+      source << from << "/" << name;
+      place << to << "/" << name;
+      char target[1024];
+      const sys::Word length =
+          sys::call(__NR_readlinkat, AT_FDCWD, sys::word(source.text()), sys::word(target), sizeof target - 1);
+      if (length > 0) {
+        target[length] = 0;
+        sys::symlinkAt(target, AT_FDCWD, place.text());
+      } else if (entry[18] == 8 /* DT_REG */) {
+        copyFile(source.text(), place.text());
+      }
+    }
+  }
+  sys::closeFd(folder);
+}
+
 void bindIfThere(const char* source, const char* target) {
   if (sys::makeDirAt(AT_FDCWD, target, 0755) == 0 && bindReadOnly(source, target) < 0) {
     sys::unlinkAt(AT_FDCWD, target, 0x200 /* AT_REMOVEDIR */);
   }
 }
 
-int makeEtc() {
+int makeEtc(bool overlay) {
   int result = sys::makeDirAt(AT_FDCWD, "etc", 0755);
   if (result < 0) return result;
   const struct {
@@ -105,9 +134,10 @@ int makeEtc() {
   }
   sys::symlinkAt("/proc/self/mounts", AT_FDCWD, "etc/mtab");
   sys::symlinkAt("/run/computesdk/resolv.conf", AT_FDCWD, "etc/resolv.conf");
-  bindIfThere("/etc/alternatives", "etc/alternatives");
+  const auto show = overlay ? copyEntries : bindIfThere;
+  show("/etc/alternatives", "etc/alternatives");
   if (sys::makeDirAt(AT_FDCWD, "etc/ssl", 0755) == 0) {
-    bindIfThere("/etc/ssl/certs", "etc/ssl/certs");
+    show("/etc/ssl/certs", "etc/ssl/certs");
     copyFile("/etc/ssl/openssl.cnf", "etc/ssl/openssl.cnf");
   }
   return 0;
@@ -136,9 +166,20 @@ int makeDev() {
 
 bool reserved(const char* name) {
   for (const char* own : {".", "..", "proc", "sys", "dev", "tmp", "home", "run", "root", "old_root"}) {
-    if (sys::startsWith(name, own) && name[sys::length(own)] == 0) return true;
+    if (sys::equal(name, own)) return true;
   }
   return false;
+}
+
+// Remembers a folder as one that can be written. One with a name that says something to overlayfs stays read-only.
+void addTop(Config& config, const char* name) {
+  if (!config.overlay || config.topCount == kMaxTops || sys::length(name) >= sizeof config.tops[0].name) return;
+  for (const char* c = name; *c != 0; ++c) {
+    const bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' ||
+                       *c == '-' || *c == '.';
+    if (!plain) return;
+  }
+  memcpy(config.tops[config.topCount++].name, name, sys::length(name) + 1);
 }
 
 // Everything at the top of the template folder, read-only, except the places that are always ours.
@@ -167,6 +208,7 @@ int mirrorTemplate(Config& config) {
       } else if (kind == 4 /* DT_DIR */ && sys::makeDirAt(AT_FDCWD, name, 0755) == 0) {
         const int bound = bindReadOnly(from.text(), name);
         if (bound < 0) return bound;
+        addTop(config, name);
       }
     }
   }
@@ -184,7 +226,9 @@ int fill(Config& config) {
     for (const char* name : {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}) {
       if (result == 0) result = mirror(name);
     }
-    if (result == 0) result = makeEtc();
+    if (result == 0) result = makeEtc(config.overlay);
+    if (config.overlay && result == 0) result = sys::makeDirAt(AT_FDCWD, "opt", 0755);
+    for (const char* name : {"usr", "etc", "opt"}) addTop(config, name);
   }
   if (result == 0) result = makeDev();
   for (const char* name :
@@ -229,6 +273,20 @@ Outcome placeUserMounts(Config& config) {
   return {};
 }
 
+// Layers wait below /.mounts as well, as l0, l1, …
+Outcome placeLayers(Config& config) {
+  for (int i = 0; i < config.layerCount; ++i) {
+    sys::Line<32> place;
+    place << ".mounts/l" << i;
+    sys::makeDirAt(AT_FDCWD, place.text(), 0755);
+    const sys::Word moved =
+        sys::call(__NR_move_mount, config.layers[i].tree, sys::word(""), AT_FDCWD, sys::word(place.text()), 4);
+    if (moved < 0) return failed(Step::kTemplateMount, moved);
+    sys::closeFd(config.layers[i].tree);
+  }
+  return {};
+}
+
 }  // namespace
 
 int makeDirs(const char* path, int mode) {
@@ -256,6 +314,18 @@ Outcome openTrees(Config& config) {
     const int sealed = sealTree(config.templateTree, "", true);
     if (sealed < 0) return failed(Step::kTemplateMount, sealed);
   }
+  for (int i = 0; i < config.layerCount; ++i) {
+    // Kept open, and so locked, until the launcher ends: the snapshot cannot be removed as long.
+    const int folder = sys::openAt(AT_FDCWD, config.layers[i].folder, O_RDONLY | O_DIRECTORY);
+    sys::Word locked = folder;
+    if (folder >= 0) locked = sys::call(__NR_flock, folder, 1 | 4 /* LOCK_SH | LOCK_NB */);
+    if (locked < 0) return failed(Step::kTemplateMount, locked);
+    const sys::Word tree = sys::call(__NR_open_tree, AT_FDCWD, sys::word(config.layers[i].folder), kClone);
+    if (tree < 0) return failed(Step::kTemplateMount, tree);
+    config.layers[i].tree = static_cast<int>(tree);
+    const int sealed = sealTree(config.layers[i].tree, "", true);
+    if (sealed < 0) return failed(Step::kTemplateMount, sealed);
+  }
   for (int i = 0; i < config.mountCount; ++i) {
     UserMount& mount = config.mounts[i];
     const sys::Word tree = sys::call(__NR_open_tree, AT_FDCWD, sys::word(mount.source), kClone);
@@ -281,7 +351,8 @@ Outcome buildTemplateRoot(Config& config) {
   sys::call(__NR_umask, 022);
   result = fill(config);
   if (result < 0) return failed(Step::kTemplateMount, result);
-  const Outcome placed = placeUserMounts(config);
+  Outcome placed = placeUserMounts(config);
+  if (placed.ok()) placed = placeLayers(config);
   if (!placed.ok()) return placed;
   result = sys::mount("proc", "proc", "proc", kNoSuid | kNoDev | kNoExec, nullptr);
   if (result < 0) return failed(Step::kMountProc, result);

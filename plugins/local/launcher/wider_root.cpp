@@ -25,9 +25,7 @@ struct DirectoryEntry {  // as getdents64 writes it
 
 bool isDotEntry(const char* name) { return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0)); }
 
-bool isNewRoot(const char* name) {
-  return sys::startsWith(name, kNewRoot + 1) && sys::length(name) == sys::length(kNewRoot + 1);
-}
+bool isNewRoot(const char* name) { return sys::equal(name, kNewRoot + 1); }
 
 // Shows /NAME of the present root at the same place in the new one.
 int showAgain(const DirectoryEntry& entry) {

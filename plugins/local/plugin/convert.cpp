@@ -69,6 +69,13 @@ std::vector<Mount> parseMounts(std::string_view lines) {
   return mounts;
 }
 
+bool parseWritable(std::string_view text) {
+  if (text == "overlay") return true;
+  if (text == "none") return false;
+  throw plugin::Error(CSDK_INVALID_ARGUMENT, "the option 'writable' is neither \"overlay\" nor \"none\"")
+      .fix("give --option writable=overlay, or leave it out");
+}
+
 std::uint64_t positive(std::int64_t value, const char* name) {
   if (value < 0) throw plugin::Error(CSDK_INVALID_ARGUMENT, std::string(name) + " must not be negative");
   return static_cast<std::uint64_t>(value);
@@ -124,7 +131,6 @@ CreateSpec toSpec(const csdk_create_args& args) {
     refuseOption("images are not supported: local shows this machine's own /usr",
                  "leave --image out, or use --template with a folder that holds a root file system");
   }
-  if (args.snapshot_id.size != 0) refuseOption("snapshots are not supported", "leave --snapshot out");
   const Options options(args.options);
   CreateSpec spec;
   spec.name = view(args.name);
@@ -139,7 +145,9 @@ CreateSpec toSpec(const csdk_create_args& args) {
   const auto ports = view(args.ports);
   spec.ports.assign(ports.begin(), ports.end());
   if (const auto mounts = options.text("mounts")) spec.mounts = parseMounts(*mounts);
-  spec.templateDirectory = view(args.template_id);
+  spec.templateSource = view(args.template_id);
+  spec.snapshotId = view(args.snapshot_id);
+  if (const auto writable = options.text("writable")) spec.writableBase = parseWritable(*writable);
   spec.dieWithHost = (args.flags & CSDK_CREATE_DIE_WITH_HOST) != 0;
   return spec;
 }
@@ -190,6 +198,19 @@ std::vector<std::string> softLimitNotices(const csdk_create_args& asked, const S
     }
   }
   return notices;
+}
+
+void emitSnapshot(const Call& call, const SnapshotSummary& snapshot) {
+  std::vector<csdk_pair> metadata;
+  for (const auto& [key, value] : snapshot.metadata) metadata.push_back({str(key), str(value)});
+  auto result = make<csdk_snapshot>();
+  result.id = str(snapshot.id);
+  result.name = str(snapshot.name);
+  result.sandbox_id = str(snapshot.sandboxId);
+  result.created_ms = snapshot.createdMs;
+  result.size_bytes = static_cast<std::int64_t>(snapshot.bytes);
+  result.metadata = {metadata.data(), metadata.size()};
+  call.emit(result);
 }
 
 void emitProcess(const Call& call, const ProcessInfo& info, std::string_view tag) {

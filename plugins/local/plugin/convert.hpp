@@ -35,6 +35,7 @@ CreateSpec toSpec(const csdk_create_args& args);
 void emitInfo(const plugin::Call& call, const SandboxInfo& info, std::span<const std::string> notices = {});
 // Sentences for the limits that were asked for and are only soft here.
 std::vector<std::string> softLimitNotices(const csdk_create_args& asked, const SandboxInfo& info);
+void emitSnapshot(const plugin::Call& call, const SnapshotSummary& snapshot);
 void emitProcess(const plugin::Call& call, const ProcessInfo& info, std::string_view tag = {});
 void emitExit(const plugin::Call& call, const ExitStatus& status);
 void emitEntry(const plugin::Call& call, std::string_view path, std::string_view name, const FileStat& stat);

@@ -218,6 +218,18 @@ class LocalProvider {
     carryPort(call, plugin::Input(args), std::move(socket));
   }
 
+  void snapshotCreate(Call& call, const csdk_snapshot_args& args) {
+    emitSnapshot(call, take(find(args.target)->snapshot(view(args.name), toPairs(args.metadata)), Subject::other));
+  }
+
+  void snapshotList(Call& call, const csdk_snapshot_args& args) {
+    for (const SnapshotSummary& each : take(engine_.snapshots(view(args.target.id)))) emitSnapshot(call, each);
+  }
+
+  void snapshotRemove(Call&, const csdk_snapshot_args& args) {
+    check(engine_.removeSnapshot(view(args.snapshot_id)), Subject::other);
+  }
+
   // The engine counts from now; the ABI's promise is that a life never becomes shorter.
   void extend(Call& call, const csdk_extend_args& args) {
     const auto sandbox = find(args.target);

@@ -37,6 +37,7 @@ enum class FrameType : std::uint16_t {
   kProcesses,    // u64 slot to begin at; answered by kProcess each, then kEnd{u64 slot to go on at, 0: all given}
   kOpenProcess,  // u64 pid; answered by kProcessStarted with the ring, then its input end if it has one
   kUsage,        // answered by kUsageReply
+  kFreeze,       // everything inside stands still until the call's channel closes; answered by kFrozen
   kClient,       // launcher -> init only; fd: a further init's end
   // init -> host
   kReady = 96,      // ReadyBody; fd: the sandbox's root folder
@@ -47,6 +48,7 @@ enum class FrameType : std::uint16_t {
   kEnd,             // u64
   kUsageReply,      // UsageBody
   kOutputGrew,      // nothing: look at the ring
+  kFrozen,          // ReplyBody; fd: the folder of all that can be written
   // host -> init, on a call's channel
   kSignal = 128,  // u64 number
   kCloseInput,    // of a background command
@@ -80,6 +82,7 @@ enum class Step : std::uint32_t {
   kMapSandbox,
   kNetworkNamespace,
   kScratch,
+  kOverlay,
   kSandboxProc,
   kTerminals,
   kLoopback,
@@ -91,14 +94,19 @@ enum class Step : std::uint32_t {
   kFull,
 };
 
-enum StartFlags : std::uint32_t { kStartAsRoot = 1, kStartUnisolated = 2 };
+enum StartFlags : std::uint32_t {
+  kStartAsRoot = 1,
+  kStartUnisolated = 2,
+  kStartOverlay = 4,  // the base's folders can be written, each sandbox in its own way
+};
 enum class CgroupKind : std::uint32_t { kNone, kV1, kV2 };
 
 struct StartBody {
   std::uint32_t flags;
   std::uint32_t sandboxUid;  // of the launcher and everything below, in the host's numbers
   CgroupKind cgroups;
-  std::uint32_t mounts;  // count of (source, target, writable) strings that follow the template's
+  std::uint32_t mounts;  // count of (source, target, writable) that follow the template's text
+  std::uint32_t layers;  // count of folders that follow those: of snapshots, topmost first
 };
 
 struct StartedBody {

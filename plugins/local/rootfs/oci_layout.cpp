@@ -273,9 +273,31 @@ Result<OciImage> openOciLayout(const std::string& layout, std::string_view refer
       return unpacked.error();
     }
   }
+  if (Status given = giveTo(root.get(), limits.owner); !given.ok()) return given.error();
+  if (Status kept = writeNewFile(staging.folder(), "config.json", manifest->configText); !kept.ok())
+    return kept.error();
   // As root the sandbox runs under another uid, which must get this far.
   if (::fchmod(staging.folder(), 0755) != 0) return systemError(errno, "cannot set the mode of the image's folder");
   if (Status kept = staging.keepAs(place); !kept.ok()) return kept.error();
+  return image;
+}
+
+Result<OciImage> openUnpacked(const std::string& cache, std::string_view digest) {
+  constexpr std::string_view kAlgorithm = "sha256:";
+  const std::string_view hex = digest.starts_with(kAlgorithm) ? digest.substr(kAlgorithm.size()) : std::string_view();
+  const std::string place = cache + "/sha256/" + std::string(hex);
+  const bool valid = hex.size() == 64 && hex.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  const auto config = valid ? readSmallFile(place + "/config.json", kMostJson) : Result<std::string>(Error{});
+  if (!config.ok()) {
+    return Error{.kind = ErrorClass::kNotFound,
+                 .message = "the image " + std::string(digest) + " is not in " + cache + " any more",
+                 .why = "It was unpacked there when a sandbox was made from it, and has been removed since.",
+                 .fix = "computesdk run --template LAYOUT -- true    (with the layout that it came from)"};
+  }
+  OciImage image;
+  image.digest = digest;
+  image.root = place + "/rootfs";
+  readConfig(*config, image);
   return image;
 }
 

@@ -21,7 +21,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "snap-";
 constexpr std::size_t kLongestChain = 64;
-using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 Error bad(std::string message) { return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message)}; }
 
@@ -31,8 +30,9 @@ bool validId(std::string_view id) {
 }
 
 bool validPart(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && name[0] != '-' &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+  return !name.empty() && name.size() <= 64 && name[0] != '-' && name[0] != '.' && name[0] != '_' &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+             std::string_view::npos;
 }
 
 bool validBase(const Base& base) {
@@ -57,6 +57,7 @@ std::string manifestOf(const Snapshot& snapshot) {
   text("kind", snapshot.base.kind);
   text("name", snapshot.base.name);
   out.EndObject();
+  text("workdir", snapshot.workdir);
   out.Key("created_ms");
   out.Int64(snapshot.createdMs);
   out.Key("bytes");
@@ -87,6 +88,7 @@ Result<Snapshot> read(const std::string& store, const std::string& id) {
   if (const rapidjson::Value* base = objectAt(document, "base")) {
     snapshot.base = {textAt(*base, "kind"), textAt(*base, "name")};
   }
+  snapshot.workdir = textAt(document, "workdir");
   snapshot.createdMs = static_cast<std::int64_t>(numberAt(document, "created_ms"));
   snapshot.bytes = numberAt(document, "bytes");
   snapshot.files = numberAt(document, "files");
@@ -141,9 +143,9 @@ Status copyPart(int layers, const Part& part, CopyBudget& budget) {
 
 }  // namespace
 
-Result<Snapshot> takeSnapshot(const std::string& store, std::string_view name, const Base& base,
-                              const std::vector<Part>& parts, const Pairs& metadata, const CopyLimits& limits) {
-  if (!validBase(base)) return bad("a snapshot needs a base");
+Result<Snapshot> takeSnapshot(const std::string& store, const Description& description, const std::vector<Part>& parts,
+                              const CopyLimits& limits) {
+  if (!validBase(description.base)) return bad("a snapshot needs a base");
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const bool twice = std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i),
                                    [&](const Part& other) { return other.name == parts[i].name; });
@@ -153,9 +155,10 @@ Result<Snapshot> takeSnapshot(const std::string& store, std::string_view name, c
   sweep(store);
   Snapshot snapshot;
   snapshot.id = std::string(kPrefix) + randomName();
-  snapshot.name = std::string(name);
-  snapshot.base = base;
-  snapshot.metadata = metadata;
+  snapshot.name = description.name;
+  snapshot.base = description.base;
+  snapshot.workdir = description.workdir;
+  snapshot.metadata = description.metadata;
   snapshot.root = store + "/" + snapshot.id;
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
@@ -174,6 +177,7 @@ Result<Snapshot> takeSnapshot(const std::string& store, std::string_view name, c
     if (Status copied = copyPart(layers.get(), part, budget); !copied.ok()) return copied.error();
     snapshot.parts.push_back(part.name);
   }
+  if (Status given = giveTo(layers.get(), limits.owner); !given.ok()) return given.error();
   snapshot.bytes = budget.copiedBytes;
   snapshot.files = budget.copiedFiles;
   if (Status written = writeNewFile(folder.get(), "manifest.json", manifestOf(snapshot)); !written.ok()) {
@@ -226,6 +230,15 @@ Status removeSnapshot(const std::string& store, std::string_view id) {
                    .fix = "computesdk snapshot rm " + other.id + "    (first)"};
     }
   }
+  // A launcher holds this lock as long as sandboxes over the snapshot live.
+  const UniqueFd layers(
+      ::open((store + "/" + std::string(id) + "/layers").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (layers && ::flock(layers.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return Error{.kind = ErrorClass::kFailedPrecondition,
+                 .message = "a living sandbox was made from " + std::string(id),
+                 .why = {},
+                 .fix = "computesdk ls    (then rm the sandbox, or wait for its end)"};
+  }
   // Away in one step; what is then left of it when we are killed is swept by the next snapshot.
   const std::string gone = store + "/.gone-" + randomName();
   if (::rename((store + "/" + std::string(id)).c_str(), gone.c_str()) != 0) {
@@ -234,21 +247,15 @@ Status removeSnapshot(const std::string& store, std::string_view id) {
   return removePath(gone);
 }
 
-Result<std::vector<std::string>> lowerLayers(const std::string& store, std::string_view id, std::string_view part,
-                                             Base& base) {
-  std::vector<std::string> layers;
+Result<std::vector<Snapshot>> snapshotChain(const std::string& store, std::string_view id) {
+  std::vector<Snapshot> chain;
   std::string next(id);
-  for (std::size_t depth = 0; depth < kLongestChain; ++depth) {
-    const auto snapshot = findSnapshot(store, next);
+  while (chain.size() < kLongestChain) {
+    auto snapshot = findSnapshot(store, next);
     if (!snapshot.ok()) return snapshot.error();
-    if (std::find(snapshot->parts.begin(), snapshot->parts.end(), part) != snapshot->parts.end()) {
-      layers.push_back(snapshot->root + "/layers/" + std::string(part));
-    }
-    if (snapshot->base.kind != "snapshot") {
-      base = snapshot->base;
-      return layers;
-    }
-    next = snapshot->base.name;
+    chain.push_back(std::move(*snapshot));
+    if (chain.back().base.kind != "snapshot") return chain;
+    next = chain.back().base.name;
   }
   return bad("the snapshots' bases are nested too deep, or in a circle");
 }

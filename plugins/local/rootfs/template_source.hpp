@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../engine/result.hpp"
+#include "tree.hpp"
 
 namespace computesdk::local::rootfs {
 
@@ -25,6 +26,7 @@ struct UnpackLimits {
   std::uint64_t files = 2'000'000;
   std::uint64_t archiveBytes = 16ULL << 30;  // of all layers as stored
   std::uint32_t layers = 128;
+  std::uint32_t owner = kCaller;  // to whom the files are given
 };
 
 struct OciImage {
@@ -38,11 +40,14 @@ struct OciImage {
 
 // Unpacks an image of a layout into `cache`/sha256/HEX, once per digest, atomically (others may race). `reference`:
 // the org.opencontainers.image.ref.name annotation to take; empty: the only image, or the one for this platform.
-// Every blob's digest and size are verified. Owners are not kept (files are the caller's), device nodes and FIFOs
-// are left out, set-uid bits are cleared. Errors: kInvalidArgument (what is wrong with the image), kNotFound,
+// Every blob's digest and size are verified. Owners are not kept (all belongs to `limits.owner`), device nodes and
+// FIFOs are left out, set-uid bits are cleared. Errors: kInvalidArgument (what is wrong with the image), kNotFound,
 // kResourceExhausted (limits), kUnimplemented (zstd layers). On error the cache is as before.
 Result<OciImage> openOciLayout(const std::string& layout, std::string_view reference, const std::string& cache,
                                const UnpackLimits& limits = {});
+
+// An image that openOciLayout unpacked into this cache. kNotFound when it is not there any more.
+Result<OciImage> openUnpacked(const std::string& cache, std::string_view digest);
 
 // $XDG_CACHE_HOME/computesdk/local, else $HOME/.cache/computesdk/local; "" without either.
 std::string cacheDirectory();

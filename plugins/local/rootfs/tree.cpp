@@ -200,4 +200,20 @@ Status writeNewFile(int folder, const std::string& name, std::string_view text) 
   return okStatus();
 }
 
+Status giveTo(int folder, std::uint32_t owner) {
+  if (owner == kCaller || owner == ::geteuid()) return okStatus();
+  if (::fchown(folder, owner, owner) != 0) return systemError(errno, "cannot change the owner of a folder");
+  const auto names = namesIn(folder);
+  if (!names.ok()) return names.error();
+  for (const std::string& name : *names) {
+    const UniqueFd inner(::openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (inner) {
+      if (Status given = giveTo(inner.get(), owner); !given.ok()) return given;
+    } else if (::fchownat(folder, name.c_str(), owner, owner, AT_SYMLINK_NOFOLLOW) != 0) {
+      return systemError(errno, "cannot change the owner of " + name);
+    }
+  }
+  return okStatus();
+}
+
 }  // namespace computesdk::local::rootfs

@@ -30,6 +30,11 @@ Status removeAll(int folder, const std::string& name);
 // The same for a path.
 Status removePath(const std::string& path);
 
+// "Whoever asked for it": of files that are made.
+constexpr std::uint32_t kCaller = 0xffffffff;
+// Makes a folder and all that is in it somebody's, user and group; nothing for kCaller. Follows nothing.
+Status giveTo(int folder, std::uint32_t owner);
+
 // Names in a folder, unsorted.
 Result<std::vector<std::string>> namesIn(int folder);
 

@@ -301,7 +301,7 @@ TEST_F(LifetimeTest, badSpecsAreRefused) {
   refused([](CreateSpec& s) { s.mounts = {{"/usr", "relative", false}}; });
   refused([](CreateSpec& s) { s.mounts = {{"/usr", "/proc/x", false}}; });
   refused([](CreateSpec& s) { s.mounts = {{"/usr", "/mnt/../proc", false}}; });
-  refused([](CreateSpec& s) { s.templateDirectory = "/no/such/template"; });
+  refused([](CreateSpec& s) { s.templateSource = "/no/such/template"; });
   EXPECT_TRUE(engine_.list()->empty());
 }
 
@@ -321,22 +321,6 @@ TEST_F(LifetimeTest, mounts) {
   EXPECT_EQ(shell(*sandbox, "echo inside > /home/sandbox/rw/made; cat /mnt/ro/made").out, "inside\n");
   EXPECT_TRUE(std::filesystem::exists(shared + "/made"));
   EXPECT_EQ(shell(*sandbox, "touch /tmp/still; echo $?").out, "0\n");
-}
-
-TEST_F(LifetimeTest, templateFolder) {
-  const std::string root = scratch_.path() + "/root";
-  std::filesystem::permissions(scratch_.path(), std::filesystem::perms(0755));
-  for (const char* folder : {"/etc", "/srv", "/var/lib", "/proc"}) std::filesystem::create_directories(root + folder);
-  std::filesystem::create_directory_symlink("usr/bin", root + "/bin");
-  std::ofstream(root + "/etc/marker") << "template";
-  CreateSpec spec;
-  spec.templateDirectory = root;
-  auto sandbox = make(spec);
-  EXPECT_EQ(*sandbox->readFile("/etc/marker"), "template");
-  EXPECT_FALSE(*sandbox->exists("/usr/bin/env"));
-  EXPECT_FALSE(sandbox->writeFile("/etc/marker", "x").ok());
-  EXPECT_TRUE(sandbox->writeFile("/tmp/x", "x").ok());
-  EXPECT_EQ(run(*sandbox, {"sh"}).status.value, 127);
 }
 
 TEST_F(LifetimeTest, probeTellsWhatIsThere) {

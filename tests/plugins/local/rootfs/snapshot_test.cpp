@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -30,7 +31,7 @@ class SnapshotTest : public ::testing::Test {
   }
   Result<Snapshot> take(const Base& base = kHost, const CopyLimits& limits = {}) {
     const UniqueFd upper = folder.open("upper");
-    return takeSnapshot(store, "mine", base, {{"usr", upper.get()}}, {{"who", "me"}}, limits);
+    return takeSnapshot(store, {"mine", base, "/work", {{"who", "me"}}}, {{"usr", upper.get()}}, limits);
   }
   std::string up(const std::string& name) { return folder.path() + "/upper/" + name; }
 
@@ -118,14 +119,25 @@ TEST_F(SnapshotTest, RestoreIsAChainOfLayers) {
   const auto first = take({"oci", "sha256:00"});
   const auto second = take({"snapshot", first->id});
   const UniqueFd other = folder.open("upper");
-  const auto third = takeSnapshot(store, "", {"snapshot", second->id}, {{"etc", other.get()}}, {});
+  const auto third = takeSnapshot(store, {"", {"snapshot", second->id}, "", {}}, {{"etc", other.get()}});
   ASSERT_TRUE(third.ok());
-  Base base;
-  EXPECT_THAT(lowerLayers(store, third->id, "usr", base).value(),
-              ElementsAre(second->root + "/layers/usr", first->root + "/layers/usr"));
-  EXPECT_EQ(base.kind, "oci");
-  EXPECT_THAT(lowerLayers(store, third->id, "etc", base).value(), ElementsAre(third->root + "/layers/etc"));
-  EXPECT_THAT(lowerLayers(store, third->id, "opt", base).value(), IsEmpty());
+  const auto chain = snapshotChain(store, third->id);
+  ASSERT_TRUE(chain.ok());
+  std::vector<std::string> ids;
+  for (const Snapshot& snapshot : *chain) ids.push_back(snapshot.id);
+  EXPECT_THAT(ids, ElementsAre(third->id, second->id, first->id));
+  EXPECT_EQ(chain->back().base.kind, "oci");
+  EXPECT_EQ(chain->at(1).workdir, "/work");
+}
+
+TEST_F(SnapshotTest, IsNotRemovedWhileItIsInUse) {
+  const auto snapshot = take();
+  UniqueFd user(::open((snapshot->root + "/layers").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(user.get(), LOCK_SH), 0);
+  EXPECT_EQ(removeSnapshot(store, snapshot->id).error().kind, ErrorClass::kFailedPrecondition);
+  EXPECT_TRUE(findSnapshot(store, snapshot->id).ok());
+  user.reset();
+  EXPECT_TRUE(removeSnapshot(store, snapshot->id).ok());
 }
 
 TEST_F(SnapshotTest, ACircleEnds) {
@@ -135,8 +147,7 @@ TEST_F(SnapshotTest, ACircleEnds) {
   const std::string host = "{\"kind\":\"host\",\"name\":\"\"}";
   manifest.replace(manifest.find(host), host.size(), "{\"kind\":\"snapshot\",\"name\":\"" + second->id + "\"}");
   folder.write("store/" + first->id + "/manifest.json", manifest);
-  Base base;
-  EXPECT_EQ(lowerLayers(store, second->id, "usr", base).error().kind, ErrorClass::kInvalidArgument);
+  EXPECT_EQ(snapshotChain(store, second->id).error().kind, ErrorClass::kInvalidArgument);
 }
 
 TEST_F(SnapshotTest, LimitsHoldAndLeaveNothing) {
@@ -153,13 +164,14 @@ TEST_F(SnapshotTest, LimitsHoldAndLeaveNothing) {
 
 TEST_F(SnapshotTest, BadRequestsAreRefused) {
   const UniqueFd upper = folder.open("upper");
-  for (const char* part : {"", "..", "a/b", "Usr", "-x", "a.b"}) {
-    EXPECT_EQ(takeSnapshot(store, "", kHost, {{part, upper.get()}}, {}).error().kind, ErrorClass::kInvalidArgument)
+  for (const char* part : {"", "..", "a/b", "Usr:x", "-x", ".b"}) {
+    EXPECT_EQ(takeSnapshot(store, {"", kHost, "", {}}, {{part, upper.get()}}).error().kind,
+              ErrorClass::kInvalidArgument)
         << part;
   }
-  EXPECT_FALSE(takeSnapshot(store, "", kHost, {{"a", upper.get()}, {"a", upper.get()}}, {}).ok());
-  EXPECT_FALSE(takeSnapshot(store, "", {"moon", ""}, {{"a", upper.get()}}, {}).ok());
-  EXPECT_FALSE(takeSnapshot(store, "", {"snapshot", "../x"}, {{"a", upper.get()}}, {}).ok());
+  EXPECT_FALSE(takeSnapshot(store, {"", kHost, "", {}}, {{"a", upper.get()}, {"a", upper.get()}}).ok());
+  EXPECT_FALSE(takeSnapshot(store, {"", {"moon", ""}, "", {}}, {{"a", upper.get()}}).ok());
+  EXPECT_FALSE(takeSnapshot(store, {"", {"snapshot", "../x"}, "", {}}, {{"a", upper.get()}}).ok());
   for (const char* id : {"", "..", "snap-", "snap-../../etc", "snap-00000000000000zz", "/etc"}) {
     EXPECT_EQ(findSnapshot(store, id).error().kind, ErrorClass::kInvalidArgument) << id;
     EXPECT_FALSE(removeSnapshot(store, id).ok()) << id;
