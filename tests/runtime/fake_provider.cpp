@@ -312,8 +312,9 @@ Result<std::vector<ProcessInfo>> FakeProvider::processList(const Target&, const 
   }
   return all;
 }
-Result<ExitStatus> FakeProvider::processAttach(const Target& target, std::string_view id, std::int64_t,
-                                               const OutputFunction& output, const CallContext& context) {
+Result<ExitStatus> FakeProvider::processAttach(const Target& target, std::string_view id,
+                                               const registry::ProcessAttach&, const OutputFunction& output,
+                                               const CallContext& context) {
   if (auto error = begin("processAttach", id, context)) return *error;
   auto status = processWait(target, id, context);
   if (!status) return status;

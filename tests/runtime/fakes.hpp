@@ -101,7 +101,7 @@ class FakeProvider : public registry::Provider {
   Result<ProcessInfo> processStart(const Target& target, const registry::ProcessStart& start,
                                    const CallContext& context) override;
   Result<std::vector<ProcessInfo>> processList(const Target& target, const CallContext& context) override;
-  Result<ExitStatus> processAttach(const Target& target, std::string_view id, std::int64_t offset,
+  Result<ExitStatus> processAttach(const Target& target, std::string_view id, const registry::ProcessAttach& attach,
                                    const OutputFunction& output, const CallContext& context) override;
   Result<ExitStatus> processWait(const Target& target, std::string_view id, const CallContext& context) override;
   Result<void> processWrite(const Target& target, std::string_view id, std::span<const std::byte> bytes, bool eof,

@@ -728,6 +728,8 @@ typedef struct csdk_process_start_args {
 /* Flags of csdk_process_args. */
 #define CSDK_PROCESS_EOF 1u   /* write_stdin: close stdin after the bytes */
 #define CSDK_PROCESS_GROUP 2u /* signal: the command with every descendant */
+/* attach: completes after the kept output, with an exit of CSDK_EXIT_UNKNOWN if the command runs on; must-understand */
+#define CSDK_PROCESS_KEPT_ONLY 0x00010000u
 
 typedef struct csdk_process_args {
   uint32_t struct_size;

@@ -28,6 +28,7 @@ class LocalProvider {
   static constexpr std::uint32_t kCreateFlags =
       CSDK_CREATE_NETWORK | CSDK_CREATE_REQUIRE_HARD_LIMITS | CSDK_CREATE_ISOLATION_NONE | CSDK_CREATE_LIMITS;
   static constexpr std::uint32_t kProcessFlags = CSDK_PROCESS_PTY;
+  static constexpr std::uint32_t kAttachFlags = CSDK_PROCESS_KEPT_ONLY;
   static constexpr std::uint32_t kExtendMeaning = CSDK_EXTEND_FROM_NOW;
 
   explicit LocalProvider(const plugin::Options& config) : engine_(engineOptions(config)) {}
@@ -181,7 +182,7 @@ class LocalProvider {
 
   void processAttach(Call& call, const csdk_process_args& args) {
     Process process = findProcess(args);
-    followProcess(call, process, args.offset);
+    followProcess(call, process, args.offset, (args.flags & CSDK_PROCESS_KEPT_ONLY) == 0);
   }
 
   void processWait(Call& call, const csdk_process_args& args) {
@@ -227,7 +228,8 @@ class LocalProvider {
   }
 
   void snapshotRemove(Call&, const csdk_snapshot_args& args) {
-    check(engine_.removeSnapshot(view(args.snapshot_id)), Subject::other);
+    const Status removed = engine_.removeSnapshot(view(args.snapshot_id));
+    if (!removed.ok() && removed.error().kind != ErrorClass::kNotFound) raise(removed.error(), Subject::other);
   }
 
   // The engine counts from now; the ABI's promise is that a life never becomes shorter.

@@ -93,7 +93,7 @@ bool pushKept(const Call& call, Process& process, std::uint64_t (&seen)[2]) {
 
 }  // namespace
 
-void followProcess(const Call& call, Process& process, std::int64_t offset) {
+void followProcess(const Call& call, Process& process, std::int64_t offset, bool toItsEnd) {
   CancelLink link(call);
   std::uint64_t seen[2] = {0, 0};
   if (offset != 0) skipKept(process, offset, seen);
@@ -103,6 +103,7 @@ void followProcess(const Call& call, Process& process, std::int64_t offset) {
     while (pushKept(call, process, seen)) {
     }
     if (ended) break;
+    if (!toItsEnd) return call.exit(CSDK_EXIT_UNKNOWN, 0, 0);
     const Status changed = process.waitForChange(seen[0], seen[1], Milliseconds(-1), &link.canceller());
     if (!changed.ok() && changed.error().kind != ErrorClass::kDeadlineExceeded) raise(changed.error());
     call.throwIfCancelled();

@@ -55,9 +55,9 @@ class CancelLink {
   plugin::CancelGuard<Fire> guard_;
 };
 
-// Streams a background command's kept and coming output until it ends, and pushes its exit. `offset` as in
+// Streams a background command's kept and, with `toItsEnd`, coming output, and pushes its exit. `offset` as in
 // csdk_process_args.
-void followProcess(const plugin::Call& call, Process& process, std::int64_t offset);
+void followProcess(const plugin::Call& call, Process& process, std::int64_t offset, bool toItsEnd);
 
 // Carries bytes between the call and a connected socket until both directions ended or the call is cancelled.
 void carryPort(const plugin::Call& call, plugin::Input input, UniqueFd socket);

@@ -20,7 +20,7 @@ csdk_status CallSlot::write(std::uint32_t stream, csdk_bytes data) {
   const std::string_view chunk = view(data);
   if (!queued_) {
     try {
-      std::lock_guard lock(pushMutex_);
+      std::lock_guard lock(pushTurn_);
       sink_->output(stream, bytesOf(chunk));
     } catch (...) {
       keepException(std::current_exception());
@@ -61,7 +61,7 @@ csdk_status CallSlot::push(ResultKind kind, const void* value, std::size_t bytes
 
 csdk_status CallSlot::pushDirect(ResultKind kind, const void* value) {
   try {
-    std::lock_guard lock(pushMutex_);
+    std::lock_guard lock(pushTurn_);
     return sink_->result(kind, value);
   } catch (...) {
     keepException(std::current_exception());
@@ -217,7 +217,7 @@ void CallSlot::settle() {
 
 void CallSlot::deliver(Queued& item) {
   try {
-    std::lock_guard lock(pushMutex_);
+    std::lock_guard lock(pushTurn_);
     if (auto* output = std::get_if<QueuedOutput>(&item)) {
       sink_->output(output->stream, bytesOf(output->data));
       if (listener_ != nullptr) listener_->taken(token_, output->data.size());

@@ -176,7 +176,7 @@ class CallSlot {
   std::atomic<Ending> ending_{Ending::none};
   EventCount event_;
 
-  std::mutex pushMutex_;  ///< one push at a time; held while the sink runs
+  Turn pushTurn_;  ///< one push at a time; held while the sink runs, which may begin calls, but none waits for this one
 
   std::mutex mutex_;  ///< all below; never held while foreign code runs
   std::condition_variable idle_;

@@ -23,4 +23,20 @@ class EventCount {
   std::atomic<std::uint32_t> waiters_{0};
 };
 
+/// Exclusive, for std::lock_guard. Unlike a mutex it may be held while foreign code takes any number of others, in any
+/// order: whoever uses it has shown that no two wait for each other, which checks of the order of locks cannot see.
+class Turn {
+ public:
+  void lock() noexcept {
+    while (taken_.exchange(1, std::memory_order_acquire) != 0) taken_.wait(1, std::memory_order_relaxed);
+  }
+  void unlock() noexcept {
+    taken_.store(0, std::memory_order_release);
+    taken_.notify_one();
+  }
+
+ private:
+  std::atomic<int> taken_{0};
+};
+
 }  // namespace computesdk::registry::host

@@ -345,10 +345,11 @@ Result<std::vector<ProcessInfo>> OpenProvider::processList(const Target& target,
   return processes;
 }
 
-Result<ExitStatus> OpenProvider::processAttach(const Target& target, std::string_view id, std::int64_t offset,
+Result<ExitStatus> OpenProvider::processAttach(const Target& target, std::string_view id, const ProcessAttach& attach,
                                                const OutputFunction& output, const CallContext& context) {
   auto args = processArgs(target, id);
-  args.offset = offset;
+  args.offset = attach.offset;
+  if (attach.keptOnly) args.flags |= CSDK_PROCESS_KEPT_ONLY;
   return exitCall({Op::processAttach, &target, id}, &args, &output, context);
 }
 

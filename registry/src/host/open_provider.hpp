@@ -71,7 +71,7 @@ class OpenProvider final : public Provider {
   Result<ProcessInfo> processStart(const Target& target, const ProcessStart& start,
                                    const CallContext& context) override;
   Result<std::vector<ProcessInfo>> processList(const Target& target, const CallContext& context) override;
-  Result<ExitStatus> processAttach(const Target& target, std::string_view id, std::int64_t offset,
+  Result<ExitStatus> processAttach(const Target& target, std::string_view id, const ProcessAttach& attach,
                                    const OutputFunction& output, const CallContext& context) override;
   Result<ExitStatus> processWait(const Target& target, std::string_view id, const CallContext& context) override;
   Result<void> processWrite(const Target& target, std::string_view id, std::span<const std::byte> bytes, bool eof,

@@ -40,6 +40,7 @@ using ProcessOutput = std::function<void(OutputStream stream, std::span<const st
 
 struct AttachOptions {
   std::int64_t offset = 0;  ///< byte of the kept output to begin with; -1: only what comes from now on
+  bool follow = true;       ///< false: only what is kept; the status is unknown if the process runs on
   ProcessOutput onOutput = {};
   std::stop_token stop = {};  ///< ends the call, not the process
 };

@@ -112,7 +112,7 @@ Result<ExitStatus> CommandState::followProcess() {
   try {
     status = sandbox_->call(stop_.get_token(), execDeadline(options_.timeout),
                             [&](const registry::Target& target, const registry::CallContext& context) {
-                              return sandbox_->provider().processAttach(target, id_, 0, output_.function(), context);
+                              return sandbox_->provider().processAttach(target, id_, {}, output_.function(), context);
                             });
   } catch (...) {
     thrown = std::current_exception();

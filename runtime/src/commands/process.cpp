@@ -50,10 +50,11 @@ Result<ExitStatus> Process::attach(Nothrow, const AttachOptions& options) {
   const registry::OutputFunction output = [&options](OutputStream stream, std::span<const std::byte> bytes) {
     if (options.onOutput) options.onOutput(stream, bytes);
   };
-  return detail::processCall(*state_, "attaching to processes", options.stop, std::nullopt,
-                             [&](const Target& target, const CallContext& context) {
-                               return state_->provider().processAttach(target, id_, options.offset, output, context);
-                             });
+  return detail::processCall(
+      *state_, "attaching to processes", options.stop, std::nullopt,
+      [&](const Target& target, const CallContext& context) {
+        return state_->provider().processAttach(target, id_, {options.offset, !options.follow}, output, context);
+      });
 }
 
 Result<ExitStatus> Process::wait(Nothrow, std::stop_token stop) {

@@ -260,7 +260,7 @@ TEST_P(Placement, HandlesProcesses) {
   const OutputFunction take = [&](OutputStream, std::span<const std::byte> data) {
     out.append(reinterpret_cast<const char*>(data.data()), data.size());
   };
-  ASSERT_TRUE(provider_->processAttach(kTarget, "p1", 77, take, context_));
+  ASSERT_TRUE(provider_->processAttach(kTarget, "p1", {.offset = 77}, take, context_));
   EXPECT_EQ(out, "from 77");
   const auto ended = provider_->processWait(kTarget, "p1", context_);
   ASSERT_TRUE(ended);

@@ -13,7 +13,9 @@ namespace computesdk::cli {
 namespace {
 
 /// Whether a failure of ours in this verb is 125, so that it cannot be taken for the command's exit code.
-bool passesExitCode(std::string_view verb) { return verb == "run" || verb == "exec" || verb == "code"; }
+bool passesExitCode(std::string_view verb) {
+  return verb == "run" || verb == "exec" || verb == "code" || verb == "shell" || verb == "attach";
+}
 
 int unknownVerb(const std::string& word) {
   std::vector<std::string_view> known;

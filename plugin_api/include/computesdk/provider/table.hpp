@@ -34,6 +34,7 @@
 //
 // Must-understand flags are refused for the class unless it says that it obeys them:
 //   static constexpr std::uint32_t kCreateFlags = CSDK_CREATE_NETWORK | …;   kProcessFlags = CSDK_PROCESS_PTY;
+//   static constexpr std::uint32_t kAttachFlags = CSDK_PROCESS_KEPT_ONLY;
 //
 // Arguments arrive as a copy in which fields that an older host did not have are zero.
 namespace computesdk::plugin {
@@ -59,6 +60,7 @@ constexpr std::uint32_t understoodFlags() {
   if constexpr (std::is_same_v<Args, csdk_create_args> && requires { T::kCreateFlags; }) return T::kCreateFlags;
   if constexpr (std::is_same_v<Args, csdk_process_start_args> && requires { T::kProcessFlags; })
     return T::kProcessFlags;
+  if constexpr (std::is_same_v<Args, csdk_process_args> && requires { T::kAttachFlags; }) return T::kAttachFlags;
   return 0;
 }
 

@@ -105,6 +105,11 @@ struct ProcessStart {
   std::string_view tag;
 };
 
+struct ProcessAttach {
+  std::int64_t offset = 0;  ///< byte of the kept output to begin with; -1: only what comes now
+  bool keptOnly = false;    ///< do not wait for more; the status is unknown if the process runs on
+};
+
 enum class ExtendMeaning { unknown, fromNow, added, idle, fromCreation };
 
 /// What a provider can do, read off its table. Slots that are missing answer E_UNSUPPORTED.
@@ -161,7 +166,7 @@ class Provider {
   virtual Result<ProcessInfo> processStart(const Target& target, const ProcessStart& start,
                                            const CallContext& context) = 0;
   virtual Result<std::vector<ProcessInfo>> processList(const Target& target, const CallContext& context) = 0;
-  virtual Result<ExitStatus> processAttach(const Target& target, std::string_view id, std::int64_t offset,
+  virtual Result<ExitStatus> processAttach(const Target& target, std::string_view id, const ProcessAttach& attach,
                                            const OutputFunction& output, const CallContext& context) = 0;
   virtual Result<ExitStatus> processWait(const Target& target, std::string_view id, const CallContext& context) = 0;
   virtual Result<void> processWrite(const Target& target, std::string_view id, std::span<const std::byte> bytes,

@@ -64,6 +64,12 @@ EngineOptions SandboxTest::options() const {
 
 SandboxTest::SandboxTest() : engine_(options()) {}
 
+SandboxTest::~SandboxTest() {
+  const auto left = engine_.list();
+  if (!left.ok()) return;
+  for (const SandboxInfo& info : *left) static_cast<void>(engine_.destroy(info.id));
+}
+
 std::shared_ptr<Sandbox> SandboxTest::make(const CreateSpec& spec) {
   auto sandbox = engine_.create(spec);
   if (!sandbox.ok()) {

@@ -37,6 +37,7 @@ Output runSpec(Sandbox& sandbox, ExecSpec spec);
 class SandboxTest : public ::testing::Test {
  protected:
   SandboxTest();
+  ~SandboxTest() override;  // ends what the test left
   std::shared_ptr<Sandbox> make(const CreateSpec& spec = {});
   // With /tmp/hostile inside.
   std::shared_ptr<Sandbox> makeHostile(const CreateSpec& spec = {});

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <support/plain_fork.hpp>
 
 #include <fstream>
 
@@ -24,7 +25,7 @@ class RefusalTest : public SandboxTest {
   std::string refusalAfter(Spoil spoil) {
     int pipe[2];
     EXPECT_EQ(pipe2(pipe, O_CLOEXEC), 0);
-    const pid_t pid = fork();
+    const pid_t pid = computesdk::testing::plainFork();
     if (pid == 0) {
       std::string said = "spoiling failed";
       if (spoil()) {
@@ -116,7 +117,7 @@ TEST_F(RefusalTest, withinAUserNamespaceItWorks) {
 
 TEST_F(RefusalTest, openat2MissingIsSaidAndNothingIsReadAnyhow) {
   auto sandbox = make();
-  const pid_t pid = fork();
+  const pid_t pid = computesdk::testing::plainFork();
   if (pid == 0) {
     if (!filter(SYS_openat2, ENOSYS)) _exit(2);
     auto content = sandbox->readFile("/etc/passwd");

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <support/plain_fork.hpp>
 
 #include <limits/cgroups.hpp>
 
@@ -42,7 +43,7 @@ class RealGroups : public ::testing::Test {
   int inside(const Body& body) {
     int go[2];
     EXPECT_EQ(::pipe(go), 0);
-    const pid_t child = ::fork();
+    const pid_t child = computesdk::testing::plainFork();
     if (child == 0) {
       char c;
       ::close(go[1]);
@@ -86,7 +87,7 @@ TEST_F(RealGroups, ProcessesAreHard) {
   const int status = inside([] {
     int made = 0;
     while (made < 20) {
-      const pid_t child = ::fork();
+      const pid_t child = computesdk::testing::plainFork();
       if (child < 0) break;
       if (child == 0) {
         ::pause();
@@ -106,7 +107,7 @@ TEST_F(RealGroups, TheOwnerNeedsNoPrivilegeForGroupsBelow) {
   auto memory = delegation.open(Controller::kMemory);
   ASSERT_TRUE(memory.ok());
   const int folder = memory->get();
-  const pid_t child = ::fork();
+  const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
     if (::setresgid(kUid, kUid, kUid) != 0 || ::setresuid(kUid, kUid, kUid) != 0) ::_exit(1);
     if (::mkdirat(folder, "sb-1", 0755) != 0) ::_exit(2);
@@ -127,7 +128,7 @@ TEST_F(RealGroups, TheOwnerNeedsNoPrivilegeForGroupsBelow) {
 TEST_F(RealGroups, FreezeAndKillAll) {
   if (!delegation.canFreeze()) GTEST_SKIP() << "no freezer";
   ASSERT_TRUE(group().create({}).ok());
-  const pid_t child = ::fork();
+  const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
     for (;;) ::pause();
   }
@@ -159,7 +160,7 @@ TEST_F(RealGroups, ALivingLaunchersFoldersAreNotSweptAndADeadOnesAre) {
     const std::string& folder = delegation.folder(static_cast<Controller>(i));
     if (!folder.empty()) folders.push_back(folder);
   }
-  const pid_t child = ::fork();
+  const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
     for (;;) ::pause();
   }

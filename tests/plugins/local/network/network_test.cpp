@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <support/plain_fork.hpp>
 
 #include <chrono>
 #include <cstdlib>
@@ -267,7 +268,7 @@ TEST(Netlink, ACutOrForeignAnswerIsNoAcknowledgement) {
 
 TEST(AsOrdinaryUser, TheSame) {
   if (::geteuid() != 0) GTEST_SKIP() << "is one already";
-  const pid_t child = ::fork();
+  const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
     // As udev would: everybody may open it.
     if (::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&

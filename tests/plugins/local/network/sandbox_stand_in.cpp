@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <support/plain_fork.hpp>
 
 #include <cerrno>
 #include <cstdio>
@@ -166,7 +167,7 @@ void tryAll(const Order* orders, std::size_t count, int* results, int patienceMs
   const uid_t uid = ::geteuid();
   must(::unshare(CLONE_NEWUSER) == 0, 96);
   mapTo(uid);
-  const pid_t init = ::fork();
+  const pid_t init = computesdk::testing::plainFork();
   if (init == 0) beInit(channel);
   ::close(channel);
   ::waitpid(init, nullptr, 0);
@@ -182,7 +183,7 @@ SandboxStandIn::SandboxStandIn() {
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) std::abort();
   channel_.reset(pair[0]);
   // Both end when the channel does.
-  launcher_ = ::fork();
+  launcher_ = computesdk::testing::plainFork();
   if (launcher_ == 0) beLauncher(pair[1]);
   ::close(pair[1]);
   iovec part{&init_, sizeof init_};

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <support/plain_fork.hpp>
 
 #include <cerrno>
 #include <cstddef>
@@ -159,7 +160,7 @@ TEST(Probe, TheRealMachine) { checkReal(cached()); }
 TEST(Probe, TheRealMachineForAnOrdinaryUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "is one already";
   std::fflush(nullptr);
-  const pid_t child = ::fork();
+  const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
     if (::setresgid(64000, 64000, 64000) != 0 || ::setresuid(64000, 64000, 64000) != 0) ::_exit(99);
     const auto machine = realMachine();
@@ -176,7 +177,7 @@ TEST(Probe, TheRealMachineForAnOrdinaryUser) {
 template <typename Body>
 int inChild(const Body& body) {
   std::fflush(nullptr);
-  const pid_t child = ::fork();
+  const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
     body();
     std::fflush(nullptr);

@@ -6,11 +6,15 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <functional>
+#include <optional>
+#include <stop_token>
 #include <thread>
 
 #include "core/failure.hpp"
@@ -68,10 +72,15 @@ Size terminalSize() {
   return {size.ws_col, size.ws_row};
 }
 
-/// Hands keys and size changes to the process from a thread of its own, until destroyed.
+constexpr std::byte kControlP{0x10};
+constexpr std::byte kControlQ{0x11};
+
+/// Hands keys and size changes to the process from a thread of its own, until destroyed. With `onLeave`, the keys
+/// Ctrl-P Ctrl-Q are not handed on but call it, and end the handing on.
 class KeyPump {
  public:
-  explicit KeyPump(Process process) : process_(std::move(process)), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  KeyPump(Process process, std::function<void()> onLeave)
+      : process_(std::move(process)), onLeave_(std::move(onLeave)), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     resizeEvent = event_;
     struct sigaction action = {};
     action.sa_handler = onResize;
@@ -109,19 +118,37 @@ class KeyPump {
     }
   }
 
-  /// False at the end of the input, or of the process.
+  /// False at the end of the input, or of the process, or when it was left.
   bool passKeys() {
     std::array<std::byte, 4096> keys;
-    ssize_t got = ::read(STDIN_FILENO, keys.data(), keys.size());
+    // Room for a Ctrl-P that was kept back.
+    ssize_t got = ::read(STDIN_FILENO, keys.data() + 1, keys.size() - 1);
     if (got < 0) return errno == EINTR || errno == EAGAIN;
     if (got == 0) {
       [[maybe_unused]] auto closed = process_.closeInput(nothrow);
       return false;
     }
-    return process_.write(nothrow, std::span(keys).first(static_cast<std::size_t>(got)), stopToken()).has_value();
+    std::span<const std::byte> typed = std::span(keys).subspan(1, static_cast<std::size_t>(got));
+    if (onLeave_) {
+      if (keptBack_) {
+        keys[0] = kControlP;
+        typed = std::span(keys).first(typed.size() + 1);
+      }
+      constexpr std::array kLeave = {kControlP, kControlQ};
+      const auto leave = std::ranges::search(typed, kLeave);
+      if (!leave.empty()) {
+        onLeave_();
+        return false;
+      }
+      keptBack_ = typed.back() == kControlP;
+      if (keptBack_) typed = typed.first(typed.size() - 1);
+    }
+    return typed.empty() || process_.write(nothrow, typed, stopToken()).has_value();
   }
 
   Process process_;
+  std::function<void()> onLeave_;
+  bool keptBack_ = false;
   int event_;
   std::atomic<bool> done_{false};
   struct sigaction previous_ = {};
@@ -129,6 +156,28 @@ class KeyPump {
 };
 
 }  // namespace
+
+Result<std::optional<ExitStatus>> attachTerminal(Process& process, bool canLeave, std::int64_t offset) {
+  std::stop_source left;
+  std::stop_callback stopped(stopToken(), [&left] { left.request_stop(); });
+  std::atomic<bool> leaving{false};
+  const auto leave = [&] {
+    leaving = true;
+    left.request_stop();
+  };
+  RawTerminal raw;
+  KeyPump pump(process, canLeave ? std::function<void()>(leave) : nullptr);
+  AttachOptions attach;
+  attach.offset = offset;
+  attach.onOutput = [](OutputStream, std::span<const std::byte> bytes) {
+    if (!writeAll(STDOUT_FILENO, bytes)) stop(SIGPIPE);
+  };
+  attach.stop = left.get_token();
+  auto ended = process.attach(nothrow, attach);
+  if (ended) return std::optional(*ended);
+  if (leaving) return std::optional<ExitStatus>();
+  return std::move(ended).error();
+}
 
 Result<CommandResult> runOnTerminal(Sandbox& sandbox, const std::vector<std::string>& argv, const CommandFlags& flags,
                                     const std::string& cwd, const StringMap& env) {
@@ -147,26 +196,18 @@ Result<CommandResult> runOnTerminal(Sandbox& sandbox, const std::vector<std::str
   auto process = sandbox.processes().start(nothrow, CommandLine(argv), options);
   if (!process) return std::move(process).error();
 
-  Result<ExitStatus> ended = [&] {
-    RawTerminal raw;
-    KeyPump pump(*process);
-    AttachOptions attach;
-    attach.onOutput = [](OutputStream, std::span<const std::byte> bytes) {
-      if (!writeAll(STDOUT_FILENO, bytes)) stop(SIGPIPE);
-    };
-    attach.stop = stopToken();
-    return process->attach(nothrow, attach);
-  }();
-  if (!ended) {
+  auto attached = attachTerminal(*process, false, 0);
+  if (!attached) {
     // The stop token ends the attachment; the command must not live on unseen.
     [[maybe_unused]] auto killed = process->signal(nothrow, SIGKILL);
-    return std::move(ended).error();
+    return std::move(attached).error();
   }
+  const ExitStatus& ended = attached->value();
   CommandResult result;
   result.commandId = process->id();
-  result.status = *ended;
-  result.exitCode = ended->exitCode();
-  result.timedOut = ended->kind == ExitStatus::Kind::timeout;
+  result.status = ended;
+  result.exitCode = ended.exitCode();
+  result.timedOut = ended.kind == ExitStatus::Kind::timeout;
   result.duration = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
   return result;
 }

@@ -1,6 +1,7 @@
 #include "core/sandbox_flags.hpp"
 
 #include <chrono>
+#include <filesystem>
 
 #include "core/failure.hpp"
 #include "core/interrupt.hpp"
@@ -24,6 +25,9 @@ void addSandboxFlags(Arguments& arguments, SandboxFlags& flags, bool withName, b
   arguments.option("-w,--workdir", "DIR", takeWord(flags.directory), "Working directory inside.");
   arguments.option("--image", "IMAGE", takeWord(flags.image), "Image to start from.");
   arguments.option("--template", "ID", takeWord(flags.templateId), "Template to start from.");
+  arguments.option("--snapshot", "ID", takeWord(flags.snapshotId), "Snapshot to start from.");
+  arguments.repeated("-v,--mount", "SRC:DST[:rw]", takeTexts(flags.mounts),
+                     "Folder or file of this machine to show inside.");
   arguments.option("--limits", "require-hard", takeChoice(flags.limits, {"require-hard"}),
                    "Refuse rather than enforce a limit softly.");
   arguments.option("--isolation", "none", takeChoice(flags.isolation, {"none"}),
@@ -69,6 +73,29 @@ void fromConfig(const Config& config, std::string_view key, Parse parse, Target&
 
 }  // namespace
 
+namespace {
+
+/// "SRC:DST[:ro|rw]" lines for the provider, with SRC made absolute.
+Result<std::string> mountLines(const std::vector<std::string>& mounts) {
+  std::string lines;
+  for (const std::string& mount : mounts) {
+    std::size_t colon = mount.find(':');
+    if (colon == 0 || colon == std::string::npos || colon + 1 == mount.size() ||
+        mount.find('\n') != std::string::npos) {
+      return usageFailure("cannot use --mount", "\"" + printable(mount) + "\" is not SRC:DST or SRC:DST:rw",
+                          "for example --mount ./data:/data");
+    }
+    std::error_code failure;
+    std::filesystem::path source = std::filesystem::absolute(mount.substr(0, colon), failure).lexically_normal();
+    std::string path = source.string();
+    if (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    lines += path + mount.substr(colon) + "\n";
+  }
+  return lines;
+}
+
+}  // namespace
+
 Result<CreateOptions> createOptions(const SandboxFlags& flags, const CommonFlags& common, const Config& config) {
   CreateOptions options;
   options.provider = common.provider;
@@ -95,11 +122,17 @@ Result<CreateOptions> createOptions(const SandboxFlags& flags, const CommonFlags
   options.directory = flags.directory;
   options.image = flags.image;
   options.templateId = flags.templateId;
+  options.snapshotId = flags.snapshotId;
   options.requireHardLimits = !flags.limits.empty();
   options.isolationNone = !flags.isolation.empty();
   auto vendor = parseVendorOptions(flags.vendorOptions);
   if (!vendor) return std::move(vendor).error();
   options.options = std::move(*vendor);
+  if (!flags.mounts.empty()) {
+    auto lines = mountLines(flags.mounts);
+    if (!lines) return std::move(lines).error();
+    options.options.insert_or_assign("mounts", std::move(*lines));
+  }
   if (!flags.name.empty()) {
     auto name = parseSandboxName(flags.name);
     if (!name) {

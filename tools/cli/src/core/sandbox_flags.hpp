@@ -18,6 +18,8 @@ struct SandboxFlags {
   std::string net;
   std::string image;
   std::string templateId;
+  std::string snapshotId;
+  std::vector<std::string> mounts;
   std::string isolation;
   std::string limits;
   std::string name;

@@ -10,7 +10,7 @@ namespace {
 
 int showCode(ErrorCode code) {
   std::string out = std::string(errorPage(code));
-  out += "\nExit code " + std::to_string(exitCode(code)) + " (125 from run, exec and code) · HTTP " +
+  out += "\nExit code " + std::to_string(exitCode(code)) + " (125 from run, exec, code, shell and attach) · HTTP " +
          std::to_string(httpStatus(code)) + " · on the wire \"" + std::string(wireName(code)) + "\"\n";
   print(out);
   return 0;
@@ -19,13 +19,13 @@ int showCode(ErrorCode code) {
 }  // namespace
 
 std::string groupHelp(std::string_view group) {
-  std::string out = "Verbs:\n";
+  std::string out;
   for (const Verb& verb : verbs()) {
     if (!verb.name.starts_with(std::string(group) + " ")) continue;
     out += "  computesdk " + std::string(verb.name) + " " + std::string(verb.usage) + "\n      " +
            std::string(verb.summary) + "\n";
   }
-  return out;
+  return out.empty() ? out : "Verbs:\n" + out;
 }
 
 int helpVerb(std::span<const std::string> words) {
@@ -45,11 +45,11 @@ int helpVerb(std::span<const std::string> words) {
     std::vector<std::string> ask = {"--help"};
     return verb->run(ask);
   }
-  if (name == "fs" || name == "provider") {
-    print(groupHelp(name));
+  if (std::string group = groupHelp(name); !group.empty()) {
+    print(group);
     return 0;
   }
-  std::vector<std::string_view> known = {"fs", "provider"};
+  std::vector<std::string_view> known = {"fs", "provider", "snapshot"};
   for (const Verb& v : verbs()) known.push_back(v.name);
   for (ErrorCode code : allErrorCodes()) known.push_back(codeName(code));
   auto near = nearest(name, known);

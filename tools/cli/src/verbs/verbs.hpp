@@ -32,9 +32,15 @@ int createVerb(std::span<const std::string> words);
 int ensureVerb(std::span<const std::string> words);
 int findVerb(std::span<const std::string> words);
 int execVerb(std::span<const std::string> words);
+int shellVerb(std::span<const std::string> words);
+int psVerb(std::span<const std::string> words);
+int logsVerb(std::span<const std::string> words);
+int attachVerb(std::span<const std::string> words);
+int killVerb(std::span<const std::string> words);
 int codeVerb(std::span<const std::string> words);
 int lsVerb(std::span<const std::string> words);
 int inspectVerb(std::span<const std::string> words);
+int statsVerb(std::span<const std::string> words);
 int urlVerb(std::span<const std::string> words);
 int extendVerb(std::span<const std::string> words);
 int rmVerb(std::span<const std::string> words);
@@ -51,11 +57,15 @@ int providerDetectVerb(std::span<const std::string> words);
 int providerInfoVerb(std::span<const std::string> words);
 int providerSearchPathVerb(std::span<const std::string> words);
 int providerTrustVerb(std::span<const std::string> words);
+int snapshotCreateVerb(std::span<const std::string> words);
+int snapshotListVerb(std::span<const std::string> words);
+int snapshotRmVerb(std::span<const std::string> words);
 int doctorVerb(std::span<const std::string> words);
 int helpVerb(std::span<const std::string> words);
+int completionVerb(std::span<const std::string> words);
 int versionVerb(std::span<const std::string> words);
 
-/// Every verb of a group, "fs" or "provider".
+/// Every verb of a group, such as "fs"; empty for a word that is no group.
 std::string groupHelp(std::string_view group);
 
 /// The first screen: what the program is for, three examples, every verb.
