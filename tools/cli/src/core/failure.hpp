@@ -7,7 +7,7 @@
 // How a failure is told, and with which exit code.
 namespace computesdk::cli {
 
-/// Exit code of run, exec and code when we, not the command, failed.
+/// Exit code of run, exec, code, shell and attach when we, not the command, failed.
 inline constexpr int kOurFailure = 125;
 
 /// formatError with colours when stderr takes them.
