@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,12 +56,10 @@ void removeEntry(int registry, const std::string& name) {
   unlinkat(registry, name.c_str(), AT_REMOVEDIR);
 }
 
-// An entry that was begun and never finished: its launcher died in between.
+// An entry that was begun and never finished. Its launcher holds the folder for as long as it lives.
 void removeAbandoned(int registry, const std::string& name) {
-  struct stat status {};
-  if (fstatat(registry, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
-  if (time(nullptr) - status.st_mtime < 60) return;
-  if (entryState(registry, name) != EntryState::kLiving) removeEntry(registry, name);
+  UniqueFd folder(openat(registry, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder && tryLock(folder.get())) removeEntry(registry, name);
 }
 
 }  // namespace

@@ -45,15 +45,31 @@ int writeMeta(const Box& box, const char* prefix, std::size_t size) {
 
 void temporaryName(const Box& box, sys::Line<96>& name) { name << ".new-" << box.id; }
 
+// Makes the folder under its first name and holds it: one that nobody holds was begun by a launcher that died, and is
+// removed by whoever sees it. That may be between making and holding ours, hence the second and third time.
+int beginFolder(Box& box, const char* name) {
+  const int registry = launcher.config->registry;
+  int result = 0;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    result = sys::makeDirAt(registry, name, 0700);
+    if (result < 0 && result != -sys::kEexist) return result;
+    box.folder = result = sys::openAt(registry, name, O_RDONLY | O_DIRECTORY);
+    if (result >= 0) result = static_cast<int>(sys::call(__NR_flock, box.folder, 2 | 4 /* LOCK_EX | LOCK_NB */));
+    if (result >= 0) result = static_cast<int>(sys::call(__NR_faccessat, registry, sys::word(name), 0));
+    if (result >= 0) return 0;
+    sys::closeFd(box.folder);
+    box.folder = -1;
+  }
+  return result;
+}
+
 }  // namespace
 
 int registerBox(Box& box, const protocol::Text& meta) {
   const int registry = launcher.config->registry;
   sys::Line<96> name;
   temporaryName(box, name);
-  int result = sys::makeDirAt(registry, name.text(), 0700);
-  if (result < 0) return result;
-  box.folder = result = sys::openAt(registry, name.text(), O_RDONLY | O_DIRECTORY);
+  int result = beginFolder(box, name.text());
   if (result >= 0) box.lock = result = sys::openAt(box.folder, "lock", O_RDWR | O_CREAT, 0600);
   if (result >= 0) result = static_cast<int>(sys::call(__NR_flock, box.lock, 2 | 4 /* LOCK_EX | LOCK_NB */));
   if (result >= 0) box.listener = result = listenAt(box);

@@ -135,8 +135,7 @@ class KeyPump {
         typed = std::span(keys).first(typed.size() + 1);
       }
       constexpr std::array kLeave = {kControlP, kControlQ};
-      const auto leave = std::ranges::search(typed, kLeave);
-      if (!leave.empty()) {
+      if (std::search(typed.begin(), typed.end(), kLeave.begin(), kLeave.end()) != typed.end()) {
         onLeave_();
         return false;
       }
