@@ -43,22 +43,35 @@ int writeMeta(const Box& box, const char* prefix, std::size_t size) {
   return sys::renameAt(box.folder, "meta.tmp", "meta.json");
 }
 
-void temporaryName(const Box& box, sys::Line<96>& name) { name << ".new-" << box.id; }
+void forget(Box& box, const char* name) {
+  for (const char* file : {"meta.json", "meta.tmp", "sock", "lock"}) sys::unlinkAt(box.folder, file, 0);
+  sys::unlinkAt(launcher.config->registry, name, kRemoveDir);
+  sys::closeFd(box.listener);
+  sys::closeFd(box.lock);
+  sys::closeFd(box.folder);
+  box.folder = box.lock = box.listener = -1;
+}
 
 // Makes the folder under its first name and holds it: one that nobody holds was begun by a launcher that died, and is
-// removed by whoever sees it. That may be between making and holding ours, hence the second and third time.
-int beginFolder(Box& box, const char* name) {
+// removed by whoever sees it. That may be between making and holding ours, so there are further names.
+int beginFolder(Box& box, sys::Line<96>& name) {
   const int registry = launcher.config->registry;
+  constexpr int kTimes = 64;
   int result = 0;
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    result = sys::makeDirAt(registry, name, 0700);
-    if (result < 0 && result != -sys::kEexist) return result;
-    box.folder = result = sys::openAt(registry, name, O_RDONLY | O_DIRECTORY);
+  for (int i = 0; i < kTimes; ++i) {
+    name = {};
+    name << ".new-" << box.id << "-" << i;
+    result = sys::makeDirAt(registry, name.text(), 0700);
+    if (result < 0) return result;
+    box.folder = result = sys::openAt(registry, name.text(), O_RDONLY | O_DIRECTORY);
     if (result >= 0) result = static_cast<int>(sys::call(__NR_flock, box.folder, 2 | 4 /* LOCK_EX | LOCK_NB */));
-    if (result >= 0) result = static_cast<int>(sys::call(__NR_faccessat, registry, sys::word(name), 0));
+    if (result >= 0) result = static_cast<int>(sys::call(__NR_faccessat, registry, sys::word(name.text()), 0));
     if (result >= 0) return 0;
     sys::closeFd(box.folder);
     box.folder = -1;
+    if (result == -sys::kEnoent || result == -sys::kEagain) continue;
+    sys::unlinkAt(registry, name.text(), kRemoveDir);
+    break;
   }
   return result;
 }
@@ -68,9 +81,9 @@ int beginFolder(Box& box, const char* name) {
 int registerBox(Box& box, const protocol::Text& meta) {
   const int registry = launcher.config->registry;
   sys::Line<96> name;
-  temporaryName(box, name);
-  int result = beginFolder(box, name.text());
-  if (result >= 0) box.lock = result = sys::openAt(box.folder, "lock", O_RDWR | O_CREAT, 0600);
+  int result = beginFolder(box, name);
+  if (result < 0) return result;
+  box.lock = result = sys::openAt(box.folder, "lock", O_RDWR | O_CREAT, 0600);
   if (result >= 0) result = static_cast<int>(sys::call(__NR_flock, box.lock, 2 | 4 /* LOCK_EX | LOCK_NB */));
   if (result >= 0) box.listener = result = listenAt(box);
   if (result >= 0) result = writeMeta(box, meta.data, meta.size);
@@ -78,7 +91,10 @@ int registerBox(Box& box, const protocol::Text& meta) {
     result = static_cast<int>(sys::call(__NR_renameat2, registry, sys::word(name.text()), registry, sys::word(box.id),
                                         1 /* RENAME_NOREPLACE */));
   if (result == -sys::kEinval) result = sys::renameAt(registry, name.text(), box.id);
-  if (result < 0) return result;
+  if (result < 0) {
+    forget(box, name.text());
+    return result;
+  }
   const int index = static_cast<int>(&box - launcher.boxes);
   sys::epollControl(launcher.epoll, sys::kAdd, box.listener, sys::kIn,
                     topicKey(Topic::kKnock, index, 0, box.generation));
@@ -97,16 +113,7 @@ int rewriteMeta(const Box& box) {
 }
 
 void unregisterBox(Box& box) {
-  if (box.folder < 0) return;
-  for (const char* file : {"meta.json", "meta.tmp", "sock", "lock"}) sys::unlinkAt(box.folder, file, 0);
-  sys::Line<96> name;
-  temporaryName(box, name);
-  sys::unlinkAt(launcher.config->registry, box.id, kRemoveDir);
-  sys::unlinkAt(launcher.config->registry, name.text(), kRemoveDir);
-  sys::closeFd(box.listener);
-  sys::closeFd(box.lock);
-  sys::closeFd(box.folder);
-  box.folder = box.lock = box.listener = -1;
+  if (box.folder >= 0) forget(box, box.id);
 }
 
 }  // namespace computesdk::local

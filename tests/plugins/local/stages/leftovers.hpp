@@ -1,0 +1,27 @@
+// What a crash could leave on this machine, apart from processes.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace computesdk::local::testing {
+
+class Leftovers {
+ public:
+  // Remembers what is there already. `scratch`: the folder in which the registry is.
+  explicit Leftovers(std::string scratch);
+
+  // To be called between a crash and the next start: control groups whose launcher is gone by now.
+  void beforeNextStart();
+  // To be called after it. One line for each registry entry, file, mount or group that should not be there.
+  std::vector<std::string> found() const;
+
+ private:
+  std::string scratch_;
+  std::set<std::string> mounts_;
+  std::vector<std::string> places_;  // folders in which launchers' groups are made
+  std::set<std::string> known_, dead_;
+};
+
+}  // namespace computesdk::local::testing
