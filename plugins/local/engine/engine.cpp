@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <unordered_map>
 
@@ -68,6 +69,7 @@ struct Engine::Impl {
   }
 
   Result<std::shared_ptr<SandboxState>> make(const CreateSpec& spec);
+  Result<std::shared_ptr<SandboxState>> makeBy(EngineKind engine, const CreateSpec& spec, const RootPlan& plan);
 
   Result<int> registryFd() {
     const std::lock_guard lock(mutex);
@@ -96,6 +98,7 @@ struct Engine::Impl {
   std::mutex mutex;
   UniqueFd registry;
   std::vector<std::shared_ptr<Launcher>> launchers;
+  std::atomic<EngineKind> working = EngineKind::kNamespaces;  // the one that was found to work, or the first to try
   std::unordered_map<std::string, std::weak_ptr<SandboxState>> own;  // also those that are not in the registry
   std::optional<Pool> pool;                                          // last: its thread uses the others
 };
@@ -123,6 +126,7 @@ std::vector<char> createBody(const Making& making, const Meta& meta) {
   body.inodes = inodesFor(limits.diskBytes);
   body.processes = limits.processes;
   body.openFiles = limits.openFiles;
+  body.uid = meta.uid;
   body.ttlMs = static_cast<std::uint64_t>(making.spec.ttl.count());
   std::copy(meta.token.begin(), meta.token.end(), body.token);
   const std::string prefix = metaPrefix(meta);
@@ -160,7 +164,8 @@ Result<Meta> newMeta(const CreateSpec& spec, const RootPlan& plan, const Launche
   Meta meta;
   if (!newId(meta.id) || !randomBytes(meta.token.data(), meta.token.size())) return systemError(errno, "getrandom");
   meta.name = spec.name;
-  meta.uid = launcher.uid();
+  meta.uid = launcher.uidOfNext();
+  meta.engine = launcher.key().engine;
   meta.createdMs = wallMs();
   meta.expiresMs = spec.ttl.count() == 0 ? 0 : meta.createdMs + spec.ttl.count();
   meta.network = spec.network;
@@ -204,8 +209,8 @@ Status connectNetwork(const Making& making, const Frame& ready) {
   request.helper = std::move(*helper);
   request.netNamespace = ready.fds[1].get();
   request.lifetime = ready.fds[2].get();
-  request.uid = making.launcher.uid();
-  request.gid = making.state.asRoot ? making.launcher.uid() : getegid();
+  request.uid = making.state.meta.uid;
+  request.gid = making.state.asRoot ? making.state.meta.uid : getegid();
   request.hostAddresses = network::hostAddresses();
   request.dns = access("/etc/resolv.conf", R_OK) == 0;
   return network::join(request);
@@ -249,6 +254,26 @@ void removeBegun(SandboxState& state) {
   }
 }
 
+Status canMeetBy(EngineKind engine, const CreateSpec& spec) {
+  if (engine != EngineKind::kRoot || spec.isolation == Isolation::kNone) return okStatus();
+  Error error;
+  error.kind = ErrorClass::kUnimplemented;
+  if (geteuid() != 0 || treeOwner() == 0) {
+    error.kind = ErrorClass::kUnavailable;
+    error.message = "The engine \"root\" cannot be used here";
+    error.why = "This process is not root, or of a namespace without unused user ids.";
+    error.fix = "Run as root of this machine, or leave the engine to be chosen.";
+    return error;
+  }
+  if (spec.network == NetworkMode::kFull) {
+    error.message = "Without user namespaces there is no network mode full";
+    error.why = "pasta and slirp4netns join a sandbox through its user namespace.";
+    error.fix = "Leave --net out, or allow user namespaces: sysctl -w user.max_user_namespaces=15000.";
+    return error;
+  }
+  return okStatus();
+}
+
 // Modes that cannot be met are refused, never dropped.
 Status canMeet(const CreateSpec& spec) {
   Error error;
@@ -264,16 +289,35 @@ Status canMeet(const CreateSpec& spec) {
 
 }  // namespace
 
+// The engine's own choice, and what it is when that does not work here.
 Result<std::shared_ptr<SandboxState>> Engine::Impl::make(const CreateSpec& spec) {
   const auto plan = planRoot(spec);
   if (!plan.ok()) return plan.error();
-  const LauncherKey key{spec.isolation, plan->folder, plan->layers, plan->overlay, spec.mounts};
+  EngineKind first = options.engine.value_or(working.load());
+  if (spec.isolation == Isolation::kNone) first = EngineKind::kNamespaces;  // it makes none
+  auto made = makeBy(first, spec, *plan);
+  const bool refused = !made.ok() && made.error().kind == ErrorClass::kUnavailable;
+  const bool another = !options.engine && first == EngineKind::kNamespaces && geteuid() == 0;
+  if (!refused || !another || spec.isolation == Isolation::kNone) return made;
+  auto asRoot = makeBy(EngineKind::kRoot, spec, *plan);
+  if (asRoot.ok()) {
+    working = EngineKind::kRoot;
+    return asRoot;
+  }
+  made.error().why += " As root without user namespaces: " + asRoot.error().message + ". " + asRoot.error().why;
+  return made;
+}
+
+Result<std::shared_ptr<SandboxState>> Engine::Impl::makeBy(EngineKind engine, const CreateSpec& spec,
+                                                           const RootPlan& plan) {
+  if (Status met = canMeetBy(engine, spec); !met.ok()) return met.error();
+  const LauncherKey key{engine, spec.isolation, plan.folder, plan.layers, plan.overlay, spec.mounts};
   const Launcher* dead = nullptr;
   for (int attempt = 0;; ++attempt) {
     auto launcher = launcherFor(key, dead);
     if (!launcher.ok()) return launcher.error();
     auto state = std::make_shared<SandboxState>();
-    auto meta = newMeta(spec, *plan, **launcher);
+    auto meta = newMeta(spec, plan, **launcher);
     if (!meta.ok()) return meta.error();
     if (Status hard = requireHard(*meta); !hard.ok()) return hard.error();
     auto init = makeSocketPair(), control = makeSocketPair();
@@ -488,7 +532,8 @@ ProbeReport Engine::probe() {
     return report;
   }
   report.available = true;
-  const LauncherKey key;
+  LauncherKey key;
+  key.engine = impl_->options.engine.value_or(impl_->working.load());
   auto launcher = impl_->launcherFor(key, nullptr);
   const auto kind = launcher.ok() ? (*launcher)->cgroups() : protocol::CgroupKind::kNone;
   report.cgroups = kind == protocol::CgroupKind::kV1 ? "v1" : kind == protocol::CgroupKind::kV2 ? "v2" : "none";

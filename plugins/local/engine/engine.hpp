@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,8 +16,9 @@ namespace computesdk::local {
 struct EngineOptions {
   // Folder of living sandboxes. Empty: $XDG_RUNTIME_DIR/computesdk/local, else /tmp/computesdk-UID/local.
   std::string registryDirectory;
-  bool useCgroups = true;  // false: behave as where no cgroup may be written
-  std::size_t pool = 0;    // sandboxes kept ready, of the kind that was made last (pool.hpp)
+  std::optional<EngineKind> engine;  // empty: namespaces, else what this machine allows
+  bool useCgroups = true;            // false: behave as where no cgroup may be written
+  std::size_t pool = 0;              // sandboxes kept ready, of the kind that was made last (pool.hpp)
 };
 
 // What this machine gives, each line with its cause when it is missing. Taken by really doing it.

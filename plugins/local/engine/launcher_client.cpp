@@ -80,7 +80,8 @@ std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protoco
   protocol::StartBody start{};
   start.flags = (uid != geteuid() ? protocol::kStartAsRoot : 0U) |
                 (key.isolation == Isolation::kNone ? protocol::kStartUnisolated : 0U) |
-                (key.overlay ? protocol::kStartOverlay : 0U);
+                (key.overlay ? protocol::kStartOverlay : 0U) |
+                (key.engine == EngineKind::kRoot ? protocol::kStartWithoutUsers : 0U);
   start.sandboxUid = uid;
   start.cgroups = cgroups;
   start.mounts = static_cast<std::uint32_t>(key.mounts.size());
@@ -124,7 +125,8 @@ Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int re
   launcher->uid_ = key.folder.empty() && key.layers.empty() ? unusedUid() : treeOwner();
   if (!isolated || !canBecome(launcher->uid_)) launcher->uid_ = geteuid();
   CgroupPlace place;
-  if (useCgroups && isolated) place = prepareCgroups(CgroupView{}, launcher->uid_);
+  if (useCgroups && isolated)
+    place = prepareCgroups(CgroupView{}, key.engine == EngineKind::kRoot ? geteuid() : launcher->uid_);
   launcher->cgroups_ = place.kind;
   launcher->cpuCgroup_ = static_cast<bool>(place.cpu);
   auto pair = makeSocketPair();
@@ -146,6 +148,12 @@ Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int re
   }
   if (sent != 0 && sent != EPIPE) return systemError(sent, "Cannot speak to the local launcher");
   return launcher;
+}
+
+std::uint32_t Launcher::uidOfNext() const {
+  // What separates users of namespaces from each other are the namespaces; elsewhere it is the uid.
+  const bool ownTree = !key_.folder.empty() || !key_.layers.empty();
+  return key_.engine == EngineKind::kRoot && !ownTree ? unusedUid() : uid_;
 }
 
 int Launcher::create(std::span<const char> body, int initEnd, int controlEnd) const {

@@ -17,6 +17,7 @@ namespace computesdk::local {
 
 // What sandboxes of one launcher have in common.
 struct LauncherKey {
+  EngineKind engine = EngineKind::kNamespaces;
   Isolation isolation = Isolation::kNamespaces;
   std::string folder;               // of the base; empty: this machine's /usr
   std::vector<std::string> layers;  // of snapshots, topmost first
@@ -35,7 +36,8 @@ class Launcher {
   static Result<std::shared_ptr<Launcher>> start(const LauncherKey& key, int registry, bool useCgroups);
 
   const LauncherKey& key() const { return key_; }
-  std::uint32_t uid() const { return uid_; }
+  // Whom a new sandbox runs as, in this machine's numbers.
+  std::uint32_t uidOfNext() const;
   protocol::CgroupKind cgroups() const { return cgroups_; }
   bool cpuCgroup() const { return cpuCgroup_; }
 

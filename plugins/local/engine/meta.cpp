@@ -125,6 +125,7 @@ std::string metaPrefix(const Meta& meta) {
   member(out, "created_ms", static_cast<std::uint64_t>(meta.createdMs));
   member(out, "network", meta.network == NetworkMode::kFull ? "full" : "none");
   member(out, "isolation", meta.isolation == Isolation::kNone ? "none" : "namespaces");
+  member(out, "engine", toString(meta.engine));
   member(out, "workdir", meta.workdir);
   member(out, "memory", meta.limits.memoryBytes);
   member(out, "processes", meta.limits.processes);
@@ -158,6 +159,7 @@ Result<Meta> parseMeta(std::string_view text) {
   meta.createdMs = static_cast<std::int64_t>(numberAt(document, "created_ms"));
   meta.network = textAt(document, "network") == "full" ? NetworkMode::kFull : NetworkMode::kNone;
   meta.isolation = textAt(document, "isolation") == "none" ? Isolation::kNone : Isolation::kNamespaces;
+  if (textAt(document, "engine") == toString(EngineKind::kRoot)) meta.engine = EngineKind::kRoot;
   meta.workdir = textAt(document, "workdir");
   meta.limits.memoryBytes = numberAt(document, "memory");
   meta.limits.processes = static_cast<std::uint32_t>(numberAt(document, "processes"));
@@ -191,7 +193,9 @@ std::vector<LimitReport> limitReports(const Meta& meta) {
   reports.push_back({"memory", limits.memoryBytes, any ? kHard : kSoft,
                      any ? (v1 ? "cgroup v1 memory.limit_in_bytes" : "cgroup v2 memory.max")
                          : "watchdog every 25 ms, RLIMIT_DATA a process"});
-  reports.push_back({"processes", limits.processes, kHard, "RLIMIT_NPROC in the sandbox's own user namespace"});
+  reports.push_back({"processes", limits.processes, kHard,
+                     meta.engine == EngineKind::kRoot ? "RLIMIT_NPROC of the sandbox's own uid"
+                                                      : "RLIMIT_NPROC in the sandbox's own user namespace"});
   if (limits.milliCpus == 0) {
     reports.push_back({"cpu", 0, kNone, "not asked for"});
   } else {
@@ -213,7 +217,7 @@ SandboxInfo toInfo(const Meta& meta, SandboxStatus status) {
   info.expiresMs = meta.expiresMs;
   info.network = meta.network;
   info.isolation = meta.isolation;
-  info.engine = meta.isolation == Isolation::kNone ? "none" : "namespaces";
+  info.engine = meta.isolation == Isolation::kNone ? "none" : std::string(toString(meta.engine));
   info.workdir = meta.workdir;
   info.limits = limitReports(meta);
   info.metadata = meta.metadata;

@@ -22,6 +22,7 @@ struct Meta {
   std::int64_t expiresMs = 0;
   NetworkMode network = NetworkMode::kNone;
   Isolation isolation = Isolation::kNamespaces;
+  EngineKind engine = EngineKind::kNamespaces;
   std::string workdir;
   Limits limits;
   protocol::CgroupKind cgroups = protocol::CgroupKind::kNone;

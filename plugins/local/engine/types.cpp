@@ -13,6 +13,8 @@ std::string_view toString(LimitStrength strength) {
   }
 }
 
+std::string_view toString(EngineKind engine) { return engine == EngineKind::kRoot ? "root-namespaces" : "namespaces"; }
+
 int ExitStatus::shellCode() const {
   switch (kind) {
     case ExitKind::kCode: return value;

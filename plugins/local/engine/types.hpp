@@ -21,6 +21,13 @@ enum class Isolation : std::uint8_t {
   kNamespaces,  // the default: nothing runs outside its own namespaces
   kNone,        // by explicit request only: the command runs as the caller, seeing all that the caller sees
 };
+// How namespaces are come by.
+enum class EngineKind : std::uint8_t {
+  kNamespaces,  // in user namespaces, as any user
+  kRoot,        // as root, where user namespaces cannot be had: each sandbox runs as an unused uid of its own
+};
+std::string_view toString(EngineKind engine);
+
 enum class NetworkMode : std::uint8_t { kNone, kFull };
 
 // What a limit is worth. `hard`: the kernel refuses the first byte or process too many. `soft`: noticed within

@@ -35,8 +35,9 @@ int spawn(Box& box) {
   int result = sys::socketPair(pair);
   if (result < 0) return result;
   birth.launcher = pair[1];
-  constexpr std::uint64_t kInner = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-  const int pid = cloneProcess(launcher.config->isolated ? kInner : 0, &box.pidfd);
+  const std::uint64_t inner =
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (launcher.config->users ? CLONE_NEWUSER : 0);
+  const int pid = cloneProcess(launcher.config->isolated ? inner : 0, &box.pidfd);
   if (pid == 0) runInit(*launcher.config, birth);
   sys::closeFd(pair[1]);
   if (pid < 0) {

@@ -36,6 +36,7 @@ struct Top {
 struct Config {
   bool root = false;
   bool isolated = true;
+  bool users = true;  // false: root without user namespaces
   std::uint32_t uid = 0;
   protocol::CgroupKind cgroups = protocol::CgroupKind::kNone;
   const char* templateFolder = "";
@@ -86,10 +87,12 @@ struct Birth {
 Outcome enterSandbox(const Config& config, Birth& birth);
 
 // One part of the writable disk below /tmp, shown at `target`: plain, or as the top of an overlay where a layer or
-// `base` (a path, or null) lies below.
-Outcome showPart(const Config& config, const char* part, const char* base, const char* target);
+// `base` (a path, or null) lies below. `uid`: whom the sandbox runs as, where there are no user namespaces.
+Outcome showPart(const Config& config, std::uint32_t uid, const char* part, const char* base, const char* target);
 // The base's folders that can be written.
-Outcome showTops(const Config& config);
+Outcome showTops(const Config& config, std::uint32_t uid);
+// Of files that this process makes from now on, user and group.
+void setFileOwner(std::uint32_t uid);
 
 // Gives this sandbox a root with the top folder of `workdir` beside the template's entries, backed by the folder that
 // `scratch` (O_PATH) refers to.

@@ -33,7 +33,7 @@ int ownUsualFolders() {
 
 }  // namespace
 
-Outcome showPart(const Config& config, const char* part, const char* base, const char* target) {
+Outcome showPart(const Config& config, std::uint32_t uid, const char* part, const char* base, const char* target) {
   sys::Line<128> upper;
   upper << "/tmp/" << part;
   sys::Line<4000> options;
@@ -59,11 +59,14 @@ Outcome showPart(const Config& config, const char* part, const char* base, const
   int result = makeDirs(work.text(), 0700);
   options << ",upperdir=" << upper.text() << ",workdir=" << work.text();
   if (result == 0 && options.full()) result = -sys::kE2big;
+  // An overlay does its work as whoever mounts it, and without user namespaces init's files are the sandbox's by now.
+  if (!config.users) setFileOwner(0);
   if (result == 0) result = sys::mount("overlay", target, "overlay", kNoSuid | kNoDev, options.text());
+  if (!config.users) setFileOwner(uid);
   return result < 0 ? failed(Step::kOverlay, result) : Outcome{};
 }
 
-Outcome showTops(const Config& config) {
+Outcome showTops(const Config& config, std::uint32_t uid) {
   for (int i = 0; i < config.topCount; ++i) {
     sys::Line<64> part;
     sys::Line<64> path;
@@ -78,7 +81,7 @@ Outcome showTops(const Config& config) {
       result = sys::symlinkAt("/run/computesdk/resolv.conf", AT_FDCWD, "/tmp/top-etc/resolv.conf");
     }
     if (result < 0) return failed(Step::kScratch, result);
-    const Outcome shown = showPart(config, part.text(), path.text(), path.text());
+    const Outcome shown = showPart(config, uid, part.text(), path.text(), path.text());
     if (!shown.ok()) return shown;
   }
   return {};

@@ -10,6 +10,30 @@ using protocol::Step;
 
 constexpr unsigned long kNoSuid = 2, kNoDev = 4, kNoExec = 8, kBind = 4096, kRecursive = 16384;
 
+// Where users have no namespaces, the made-up passwd and group know nobody with this sandbox's uid.
+Outcome nameUser(std::uint32_t uid) {
+  sys::Line<512> users;
+  sys::Line<256> groups;
+  users << "root:x:0:0:root:/root:/bin/sh\nsandbox:x:" << uid << ":" << uid << ":sandbox:/home/sandbox:/bin/sh\n"
+        << "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
+  groups << "root:x:0:\ntty:x:5:\nsandbox:x:" << uid << ":\nnogroup:x:65534:\n";
+  const struct {
+    const char *file, *target, *text;
+    std::size_t size;
+  } files[] = {{"/tmp/.passwd", "/etc/passwd", users.text(), users.size()},
+               {"/tmp/.group", "/etc/group", groups.text(), groups.size()}};
+  for (const auto& file : files) {
+    int result = sys::openAt(AT_FDCWD, file.file, O_WRONLY | O_CREAT | O_EXCL, 0444);
+    if (result < 0) return failed(Step::kScratch, result);
+    const sys::Word written = sys::writeFd(result, file.text, file.size);
+    sys::closeFd(result);
+    if (written < 0) return failed(Step::kScratch, written);
+    result = sys::mount(file.file, file.target, nullptr, kBind, nullptr);
+    if (result < 0) return failed(Step::kScratch, result);
+  }
+  return {};
+}
+
 // Whether the first folder of an absolute path is there already.
 bool hasTopFolder(const char* path) {
   std::size_t end = 1;
@@ -25,13 +49,15 @@ bool hasTopFolder(const char* path) {
 // the working folder lies below none that the root has.
 Outcome mountScratch(const Config& config, Birth& birth, int& extra) {
   const protocol::CreateBody& spec = birth.spec;
-  sys::Line<96> options;
+  sys::Line<128> options;
   options << "mode=0755,size=" << spec.diskBytes << ",nr_inodes=" << spec.inodes;
+  if (!config.users) options << ",uid=" << spec.uid << ",gid=" << spec.uid;
   int result = sys::mount("tmpfs", "/tmp", "tmpfs", kNoSuid | kNoDev, options.text());
   if (result < 0) return failed(Step::kScratch, result);
   result = birth.scratch = sys::openAt(AT_FDCWD, "/tmp", O_RDONLY | O_DIRECTORY);
   if (result < 0) return failed(Step::kScratch, result);
-  Outcome shown = showTops(config);
+  Outcome shown = showTops(config, spec.uid);
+  if (shown.ok() && !config.users && *config.templateFolder == 0) shown = nameUser(spec.uid);
   if (!shown.ok()) return shown;
   const struct {
     const char *folder, *target;
@@ -41,7 +67,7 @@ Outcome mountScratch(const Config& config, Birth& birth, int& extra) {
   if (!hasTopFolder(birth.workdir)) {
     result = sys::makeDirAt(AT_FDCWD, "/tmp/extra", 0755);
     if (result < 0) return failed(Step::kScratch, result);
-    shown = showPart(config, "extra", nullptr, "/tmp/extra");
+    shown = showPart(config, spec.uid, "extra", nullptr, "/tmp/extra");
     if (!shown.ok()) return shown;
     result = extra = sys::openAt(AT_FDCWD, "/tmp/extra", O_PATH | O_DIRECTORY);
     if (result < 0) return failed(Step::kScratch, result);
@@ -52,7 +78,7 @@ Outcome mountScratch(const Config& config, Birth& birth, int& extra) {
       result = static_cast<int>(sys::call(__NR_fchmodat, AT_FDCWD, sys::word(place.folder), place.mode));
     }
     if (result < 0) return failed(Step::kScratch, result);
-    shown = showPart(config, place.folder + sizeof "/tmp/" - 1, nullptr, place.target);
+    shown = showPart(config, spec.uid, place.folder + sizeof "/tmp/" - 1, nullptr, place.target);
     const bool absent = shown.error == sys::kEnoent;  // a template without /var has no /var/tmp
     if (!shown.ok() && !absent) return shown;
   }
@@ -138,15 +164,20 @@ Outcome limitResources(const protocol::CreateBody& spec) {
   if (result == 0 && (spec.flags & protocol::kCreateHardMemory) == 0) result = lower(kData, spec.memoryBytes);
   if (result < 0) return failed(Step::kResourceLimits, result);
   if ((spec.flags & protocol::kCreatePinCpus) != 0) pinCpus(spec.milliCpus);
-  sys::spill(AT_FDCWD, "/proc/self/oom_score_adj", "500", 3);  // the machine's own programs outlive us
   return {};
 }
 
-Outcome dropPrivileges() {
+Outcome dropPrivileges(const Config& config, std::uint32_t uid) {
   constexpr int kBoundingDrop = 24, kNoNewPrivileges = 38, kAmbient = 47, kClearAll = 4;
   sys::prctl(kAmbient, kClearAll);
   for (int capability = 0; capability < 64; ++capability) {
     if (sys::prctl(kBoundingDrop, capability) < 0) break;
+  }
+  if (!config.users) {  // every capability goes with root's identity
+    sys::Word left = sys::call(__NR_setgroups, 0, 0);
+    if (left == 0) left = sys::call(__NR_setresgid, uid, uid, uid);
+    if (left == 0) left = sys::call(__NR_setresuid, uid, uid, uid);
+    if (left < 0) return failed(Step::kDropPrivileges, left);
   }
   const struct {
     std::uint32_t version;
@@ -181,9 +212,20 @@ Outcome enterWorkdir(const char* path, int extra) {
 
 }  // namespace
 
+void setFileOwner(std::uint32_t uid) {
+  sys::call(__NR_setfsgid, uid);
+  sys::call(__NR_setfsuid, uid);
+}
+
 Outcome enterSandbox(const Config& config, Birth& birth) {
   const protocol::CreateBody& spec = birth.spec;
-  Outcome outcome = writeMaps(Step::kMapSandbox, kInnerUid, kInnerUid, false);
+  sys::spill(AT_FDCWD, "/proc/self/oom_score_adj", "500", 3);  // the machine's own programs outlive us
+  Outcome outcome;
+  if (config.users) {
+    outcome = writeMaps(Step::kMapSandbox, kInnerUid, kInnerUid, false);
+  } else {
+    setFileOwner(spec.uid);
+  }
   if (!outcome.ok()) return outcome;
   // Here and not in the launcher's clone: it is the dearest part, and so several cores share it.
   const sys::Word network = sys::call(__NR_unshare, CLONE_NEWNET | CLONE_NEWCGROUP);
@@ -208,7 +250,7 @@ Outcome enterSandbox(const Config& config, Birth& birth) {
   if (!outcome.ok()) return outcome;
   outcome = enterWorkdir(birth.workdir, extra);
   sys::closeFd(extra);
-  if (outcome.ok()) outcome = dropPrivileges();
+  if (outcome.ok()) outcome = dropPrivileges(config, spec.uid);
   if (outcome.ok()) outcome = loadFilter((spec.flags & protocol::kCreateHardMemory) != 0);
   if (!outcome.ok()) return outcome;
   sys::prctl(4 /* PR_SET_DUMPABLE */, 0);  // last: closes /proc/1/* and ptrace

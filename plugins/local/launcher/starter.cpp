@@ -27,6 +27,7 @@ Outcome readOrders() {
   const auto body = reader.pod<protocol::StartBody>();
   config.root = (body.flags & protocol::kStartAsRoot) != 0;
   config.isolated = (body.flags & protocol::kStartUnisolated) == 0;
+  config.users = (body.flags & protocol::kStartWithoutUsers) == 0;
   config.uid = body.sandboxUid;
   config.cgroups = body.cgroups;
   config.overlay = (body.flags & protocol::kStartOverlay) != 0;
@@ -89,13 +90,13 @@ int helperMain() {
   Outcome outcome = readOrders();
   if (outcome.ok() && config.root && config.isolated) {
     outcome = openTrees(config);  // while everything may be read
-    if (outcome.ok()) outcome = leaveRoot();
+    if (outcome.ok() && config.users) outcome = leaveRoot();
   }
   const auto gid = static_cast<std::uint32_t>(sys::call(__NR_getgid));
   int pid = 0;
   if (outcome.ok()) {
-    constexpr std::uint64_t kOuter = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
-    pid = cloneProcess(config.isolated ? kOuter : 0, nullptr);
+    const std::uint64_t outer = CLONE_NEWNS | CLONE_NEWPID | (config.users ? CLONE_NEWUSER : 0);
+    pid = cloneProcess(config.isolated ? outer : 0, nullptr);
     if (pid < 0) outcome = failed(Step::kCloneOuter, pid);
   }
   if (!outcome.ok()) {
@@ -105,7 +106,7 @@ int helperMain() {
   if (pid > 0) return 0;
   sys::call(__NR_setsid);
   if (config.isolated) {
-    outcome = writeMaps(Step::kMapOuter, config.uid, gid, true);
+    if (config.users) outcome = writeMaps(Step::kMapOuter, config.uid, gid, true);
     if (outcome.ok() && !config.root) outcome = openTrees(config);
     if (outcome.ok()) outcome = buildTemplateRoot(config);
   }

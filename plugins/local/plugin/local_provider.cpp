@@ -261,6 +261,13 @@ class LocalProvider {
       throw plugin::Error(CSDK_INVALID_ARGUMENT, "'pool' must be a number of sandboxes from 0 to 256")
           .fix("leave it out, or give a number: COMPUTESDK_LOCAL_POOL=8");
     }
+    const std::string_view engine = config.text("engine").value_or("auto");
+    if (engine == "namespaces") options.engine = EngineKind::kNamespaces;
+    if (engine == "root") options.engine = EngineKind::kRoot;
+    if (!options.engine && engine != "auto") {
+      throw plugin::Error(CSDK_INVALID_ARGUMENT, "'engine' must be auto, namespaces or root")
+          .fix("leave it out, or say which: COMPUTESDK_LOCAL_ENGINE=namespaces");
+    }
     return options;
   }
 

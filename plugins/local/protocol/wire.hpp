@@ -97,7 +97,8 @@ enum class Step : std::uint32_t {
 enum StartFlags : std::uint32_t {
   kStartAsRoot = 1,
   kStartUnisolated = 2,
-  kStartOverlay = 4,  // the base's folders can be written, each sandbox in its own way
+  kStartOverlay = 4,       // the base's folders can be written, each sandbox in its own way
+  kStartWithoutUsers = 8,  // no user namespaces: the launcher stays root, and each sandbox takes on a uid of its own
 };
 enum class CgroupKind : std::uint32_t { kNone, kV1, kV2 };
 
@@ -130,6 +131,8 @@ struct CreateBody {
   std::uint64_t inodes;
   std::uint32_t processes;
   std::uint32_t openFiles;
+  std::uint32_t uid;  // without user namespaces: whom the sandbox runs as
+  std::uint32_t reserved;
   std::uint64_t ttlMs;
   std::uint8_t token[kTokenSize];
 };

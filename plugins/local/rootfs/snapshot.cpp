@@ -207,7 +207,11 @@ Result<std::vector<Snapshot>> listSnapshots(const std::string& store) {
 }
 
 Result<Snapshot> findSnapshot(const std::string& store, std::string_view id) {
-  if (!validId(id)) return bad("this is no id of a snapshot: " + std::string(id.substr(0, 100)));
+  if (!validId(id)) {
+    Error error = bad("this is no id of a snapshot: " + std::string(id.substr(0, 100)));
+    error.fix = "computesdk snapshot list";
+    return error;
+  }
   auto snapshot = read(store, std::string(id));
   if (!snapshot.ok() && snapshot.error().kind == ErrorClass::kNotFound) {
     snapshot.error().message = "there is no snapshot " + std::string(id);

@@ -58,9 +58,12 @@ Output shell(Sandbox& sandbox, const std::string& line) {
 EngineOptions SandboxTest::options() const {
   EngineOptions options;
   options.registryDirectory = scratch_.path();
+  if (rootEngine()) options.engine = EngineKind::kRoot;
   options.useCgroups = getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr;
   return options;
 }
+
+bool rootEngine() { return getenv("COMPUTESDK_TEST_ROOT_ENGINE") != nullptr; }
 
 SandboxTest::SandboxTest() : engine_(options()) {}
 

@@ -34,6 +34,9 @@ Output run(Sandbox& sandbox, std::vector<std::string> argv);
 Output shell(Sandbox& sandbox, const std::string& line);
 Output runSpec(Sandbox& sandbox, ExecSpec spec);
 
+// Whether sandboxes are to be made without user namespaces (COMPUTESDK_TEST_ROOT_ENGINE).
+bool rootEngine();
+
 class SandboxTest : public ::testing::Test {
  protected:
   SandboxTest();

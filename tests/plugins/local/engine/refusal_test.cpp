@@ -1,4 +1,5 @@
 // Machines that cannot isolate: made by taking something away in a child, then asking for a sandbox there.
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -80,6 +81,43 @@ class RefusalTest : public SandboxTest {
 
 constexpr char kUnavailable[] = "11|";
 
+// Nobody makes a user namespace after it.
+bool forbidUserNamespaces() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWUSER, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog whole{sizeof program / sizeof *program, program};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &whole) == 0;
+}
+
+TEST_F(RefusalTest, rootDoesWithoutUserNamespaces) {
+  const std::string said = refusalAfter(forbidUserNamespaces);
+  if (geteuid() == 0) {
+    EXPECT_EQ(said, "made");
+  } else {
+    EXPECT_EQ(said.find(kUnavailable), 0U) << said;
+    EXPECT_NE(said.find("user namespace"), std::string::npos) << said;
+  }
+}
+
+TEST_F(RefusalTest, theEngineForRootIsForRoot) {
+  if (geteuid() == 0) GTEST_SKIP() << "this is root";
+  EngineOptions forced = options();
+  forced.engine = EngineKind::kRoot;
+  Engine engine(forced);
+  const auto made = engine.create({});
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.error().kind, ErrorClass::kUnavailable);
+  EXPECT_FALSE(made.error().fix.empty());
+}
+
 TEST_F(RefusalTest, userNamespacesForbiddenBySysctl) {
   if (geteuid() == 0) GTEST_SKIP() << "the limit counts for ordinary users";
   const std::string said = refusalAfter([] {
@@ -102,6 +140,7 @@ TEST_F(RefusalTest, cloneThreeMissingIsNoObstacle) {
 }
 
 TEST_F(RefusalTest, coveredProc) {
+  if (rootEngine()) GTEST_SKIP() << "within a user namespace there is no unused uid";
   const std::string said = refusalAfter([] {
     if (!enterUserNamespace(CLONE_NEWNS)) return false;
     if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
@@ -112,7 +151,8 @@ TEST_F(RefusalTest, coveredProc) {
 }
 
 TEST_F(RefusalTest, withinAUserNamespaceItWorks) {
-  EXPECT_EQ(refusalAfter([] { return enterUserNamespace(CLONE_NEWNS); }), "made");
+  const std::string said = refusalAfter([] { return enterUserNamespace(CLONE_NEWNS); });
+  EXPECT_EQ(said.find(rootEngine() ? kUnavailable : "made"), 0U) << said;
 }
 
 TEST_F(RefusalTest, openat2MissingIsSaidAndNothingIsReadAnyhow) {
