@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -94,6 +96,24 @@ TEST_F(RootsTest, ATemplateCanStayReadOnly) {
   const auto sandbox = make(spec);
   EXPECT_NE(shell(*sandbox, "echo new > /srv/made").status.value, 0);
   EXPECT_EQ(shell(*sandbox, "echo $HOME > /tmp/x; cat /tmp/x").out, "/home/sandbox\n");
+}
+
+TEST_F(RootsTest, WhereNoOverlayCanBeHadItIsSaidAndReadOnlyWorks) {
+  if (::geteuid() != 0 || rootEngine()) GTEST_SKIP() << "takes a mount, and a sandbox that may not look below it";
+  CreateSpec spec;
+  spec.templateSource = makeTemplate();
+  const std::string below = spec.templateSource + "/srv/below";
+  std::filesystem::create_directory(below);
+  ASSERT_EQ(::mount("tmpfs", below.c_str(), "tmpfs", 0, nullptr), 0);
+  const auto refused = engine_.create(spec);
+  spec.writableBase = false;
+  const Output plain = shell(*make(spec), "cat /etc/marker");
+  ::umount2(below.c_str(), MNT_DETACH);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorClass::kFailedPrecondition);
+  EXPECT_THAT(refused.error().message, HasSubstr("overlay"));
+  EXPECT_THAT(refused.error().fix, HasSubstr("writable=none"));
+  EXPECT_EQ(plain.out, "template");
 }
 
 TEST_F(RootsTest, WhatIsNoTemplateIsRefused) {
