@@ -10,8 +10,8 @@ namespace computesdk::local {
 
 constexpr int kLauncherSocket = 3;
 constexpr std::uint32_t kInnerUid = 1000;
-constexpr int kMaxMounts = 16;
-constexpr int kMaxLayers = 64;
+constexpr int kMaxMounts = protocol::kMaxMounts;
+constexpr int kMaxLayers = protocol::kMaxLayers;
 constexpr int kMaxTops = 32;
 
 struct UserMount {

@@ -68,14 +68,16 @@ void runExec(const protocol::Header& header, ReceivedFds& fds) {
     body = static_cast<char*>(large);
     const sys::Word n = large == nullptr ? -1 : sys::preadFd(file, large, header.size, 0);
     sys::closeFd(file);
-    if (n != sys::Word(header.size)) return;
+    if (n != sys::Word(header.size)) body = nullptr;
   }
   protocol::ExecRequest request;
-  if (protocol::parseExec(body, header.size, argumentTable, request)) startCommand(request, fds);
+  if (body != nullptr && protocol::parseExec(body, header.size, argumentTable, request)) startCommand(request, fds);
   if (large != nullptr) sys::unmap(large, header.size + 1);
 }
 
 void handleFrame(const protocol::Header& header, ReceivedFds& fds, bool fromLauncher) {
+  const bool exec = header.type == static_cast<std::uint16_t>(FrameType::kExec);
+  if (header.flags != 0 && !exec) return;  // nothing else is that long
   protocol::Reader reader(frame + sizeof header, header.size);
   const int call = fds.at(0);
   switch (static_cast<FrameType>(header.type)) {

@@ -22,7 +22,7 @@ void hostFrames() {
     }
     protocol::Header header;
     protocol::CreateRequest request;
-    if (protocol::parseHeader(frame, static_cast<std::size_t>(size), header) &&
+    if (protocol::parseInlineHeader(frame, static_cast<std::size_t>(size), header) &&
         header.type == static_cast<std::uint16_t>(protocol::FrameType::kCreate) &&
         protocol::parseCreate(frame + sizeof header, header.size, request)) {
       createBox(request, fds);

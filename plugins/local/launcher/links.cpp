@@ -115,7 +115,7 @@ void serveLink(int index) {
     return;
   }
   protocol::Header header;
-  if (!protocol::parseHeader(frame, static_cast<std::size_t>(size), header)) {
+  if (!protocol::parseInlineHeader(frame, static_cast<std::size_t>(size), header)) {
     dropLink(link);
     return;
   }

@@ -20,7 +20,7 @@ class ReceivedFds {
   int count() const { return count_; }
   int at(int index) const { return index < count_ ? fds_[index] : -1; }
   int take(int index) {
-    if (index >= count_) return -1;
+    if (index < 0 || index >= count_) return -1;
     const int fd = fds_[index];
     fds_[index] = -1;
     return fd;

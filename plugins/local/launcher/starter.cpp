@@ -19,30 +19,27 @@ Outcome readOrders() {
   const sys::Word size = receive(kLauncherSocket, orders, sizeof orders, fds, true);
   if (size <= 0) return failed(Step::kFrame, size == 0 ? -sys::kEpipe : size);
   protocol::Header header;
+  protocol::StartRequest request;
   const auto type = static_cast<std::uint16_t>(protocol::FrameType::kStart);
-  if (!protocol::parseHeader(orders, static_cast<std::size_t>(size), header) || header.type != type) {
+  if (!protocol::parseInlineHeader(orders, static_cast<std::size_t>(size), header) || header.type != type) {
     return failed(Step::kFrame, -sys::kEinval);
   }
-  protocol::Reader reader(orders + sizeof header, header.size);
-  const auto body = reader.pod<protocol::StartBody>();
+  const bool parsed = protocol::parseStart(orders + sizeof header, header.size, request);
+  const protocol::StartBody& body = request.body;
+  if (body.mounts > kMaxMounts || body.layers > kMaxLayers) return failed(Step::kFrame, -sys::kE2big);
+  if (!parsed || fds.count() < 1) return failed(Step::kFrame, -sys::kEinval);
   config.root = (body.flags & protocol::kStartAsRoot) != 0;
   config.isolated = (body.flags & protocol::kStartUnisolated) == 0;
   config.users = (body.flags & protocol::kStartWithoutUsers) == 0;
   config.uid = body.sandboxUid;
   config.cgroups = body.cgroups;
   config.overlay = (body.flags & protocol::kStartOverlay) != 0;
-  config.templateFolder = reader.text(4095).data;
-  if (body.mounts > kMaxMounts) return failed(Step::kFrame, -sys::kE2big);
+  config.templateFolder = request.templateFolder.data;
   for (std::uint32_t i = 0; i < body.mounts; ++i) {
-    UserMount& mount = config.mounts[config.mountCount++];
-    mount.source = reader.text(4095).data;
-    mount.target = reader.text(4095).data;
-    mount.writable = reader.pod<std::uint32_t>() != 0;
-    mount.tree = -1;
+    const protocol::StartMount& mount = request.mounts[i];
+    config.mounts[config.mountCount++] = {mount.source.data, mount.target.data, mount.writable, -1};
   }
-  if (body.layers > kMaxLayers) return failed(Step::kFrame, -sys::kE2big);
-  for (std::uint32_t i = 0; i < body.layers; ++i) config.layers[config.layerCount++] = {reader.text(4095).data, -1};
-  if (!reader.atEnd() || fds.count() < 1) return failed(Step::kFrame, -sys::kEinval);
+  for (std::uint32_t i = 0; i < body.layers; ++i) config.layers[config.layerCount++] = {request.layers[i].data, -1};
   config.registry = fds.take(0);
   config.memoryCgroup = fds.take(1);
   config.cpuCgroup = fds.take(2);

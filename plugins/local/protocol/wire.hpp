@@ -13,6 +13,8 @@ constexpr std::uint32_t kMagic = 0x314c5343;       // "CSL1"
 constexpr std::size_t kMaxFrame = 96 * 1024;       // of one message; longer bodies go through a memfd
 constexpr std::size_t kMaxBody = 4 * 1024 * 1024;  // of any body
 constexpr std::size_t kMaxArguments = 16384;       // argv and env entries of one command
+constexpr std::size_t kMaxMounts = 16;
+constexpr std::size_t kMaxLayers = 64;
 constexpr std::size_t kMaxId = 64;
 constexpr std::size_t kTokenSize = 32;
 
@@ -312,6 +314,38 @@ inline bool parseHeader(const char* message, std::size_t size, Header& header) {
   if ((header.flags & ~kBodyInMemfd) != 0) return false;
   if ((header.flags & kBodyInMemfd) != 0) return size == sizeof(Header);
   return header.size == size - sizeof(Header);
+}
+
+// The same of a message whose body may not be elsewhere: it begins behind the header.
+inline bool parseInlineHeader(const char* message, std::size_t size, Header& header) {
+  return parseHeader(message, size, header) && header.flags == 0;
+}
+
+struct StartMount {
+  Text source, target;
+  bool writable = false;
+};
+
+struct StartRequest {
+  StartBody body{};
+  Text templateFolder;
+  StartMount mounts[kMaxMounts];
+  Text layers[kMaxLayers];
+};
+
+// False also when there are more mounts or layers than there is room for.
+inline bool parseStart(const char* body, std::size_t size, StartRequest& request) {
+  Reader reader(body, size);
+  request.body = reader.pod<StartBody>();
+  if (!reader.ok() || request.body.mounts > kMaxMounts || request.body.layers > kMaxLayers) return false;
+  request.templateFolder = reader.text(4095);
+  for (std::uint32_t i = 0; i < request.body.mounts; ++i) {
+    request.mounts[i].source = reader.text(4095);
+    request.mounts[i].target = reader.text(4095);
+    request.mounts[i].writable = reader.pod<std::uint32_t>() != 0;
+  }
+  for (std::uint32_t i = 0; i < request.body.layers; ++i) request.layers[i] = reader.text(4095);
+  return reader.atEnd();
 }
 
 struct ExecRequest {
