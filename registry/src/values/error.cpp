@@ -1,5 +1,8 @@
 #include <computesdk/error.hpp>
 
+#include "values/text.hpp"
+
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstddef>
@@ -33,12 +36,26 @@ bool equalNoCase(std::string_view a, std::string_view b) noexcept {
   return true;
 }
 
+/// Vendors' words and ids of any form end up here: what a terminal would act on is shown as \xNN. Lines stay.
+std::string harmless(std::string_view text) {
+  std::string out;
+  for (std::size_t begin = 0;;) {
+    const auto end = std::min(text.find_first_of("\n\t", begin), text.size());
+    out += registry::printable(text.substr(begin, end - begin), std::string_view::npos);
+    if (end == text.size()) return out;
+    out += text[end];
+    begin = end + 1;
+  }
+}
+
+std::string onOneLine(std::string_view text) { return registry::printable(text, std::string_view::npos); }
+
 /// Adds `text` below a label; its further lines are indented like the first.
 void appendPart(std::string& out, std::string_view label, std::string_view text) {
   if (text.empty()) return;
   out += "\n  ";
   out += label;
-  for (char c : text) {
+  for (char c : harmless(text)) {
     out += c;
     if (c == '\n') out += "        ";
   }
@@ -68,18 +85,18 @@ const std::vector<ErrorCode>& allErrorCodes() {
 }
 
 std::string ErrorInfo::firstLine() const {
-  if (what.empty()) return why;
+  if (what.empty()) return harmless(why);
   std::string_view cause = why;
   cause = cause.substr(0, cause.find('\n'));
   // The promised texts are sentences of their own ("Provider 'x' does not support y."); a cause after a full stop
   // would read as part of the next one.
-  if (cause.empty() || what.back() == '.' || what.find('\n') != std::string::npos) return what;
-  return what + ": " + std::string(cause);
+  if (cause.empty() || what.back() == '.' || what.find('\n') != std::string::npos) return harmless(what);
+  return harmless(what + ": " + std::string(cause));
 }
 
 std::string formatError(const ErrorInfo& info) {
   std::string out = "error: " + info.firstLine();
-  bool whyShown = !info.what.empty() && out.size() > info.what.size() + 7;
+  bool whyShown = !info.what.empty() && out.size() > harmless(info.what).size() + 7;
   std::string_view why = info.what.empty() ? std::string_view{} : std::string_view{info.why};
   if (whyShown) {
     // The first line of the cause is in the headline; what follows it keeps its own indentation.
@@ -87,7 +104,7 @@ std::string formatError(const ErrorInfo& info) {
     if (lineEnd != std::string_view::npos) {
       std::string_view rest = why.substr(lineEnd + 1);
       out += "\n  ";
-      for (char c : rest) {
+      for (char c : harmless(rest)) {
         out += c;
         if (c == '\n') out += "  ";
       }
@@ -101,9 +118,9 @@ std::string formatError(const ErrorInfo& info) {
   appendPart(out, "fix:  ", info.fix);
   out += "\n  code: ";
   out += codeName(info.code);
-  if (!info.provider.empty()) out += "   provider " + info.provider;
-  if (!info.sandboxId.empty()) out += "   sandbox " + info.sandboxId;
-  if (!info.requestId.empty()) out += "   request " + info.requestId;
+  if (!info.provider.empty()) out += "   provider " + onOneLine(info.provider);
+  if (!info.sandboxId.empty()) out += "   sandbox " + onOneLine(info.sandboxId);
+  if (!info.requestId.empty()) out += "   request " + onOneLine(info.requestId);
   if (info.retryAfter.count() > 0) out += "   retry after " + std::to_string(info.retryAfter.count()) + " ms";
   out += "   docs: computesdk help ";
   out += codeName(info.code);

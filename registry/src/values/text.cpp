@@ -62,17 +62,25 @@ std::string didYouMean(std::string_view wanted, const std::vector<std::string>& 
   return best;
 }
 
+bool isControlAt(std::string_view text, std::size_t at) noexcept {
+  auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (byte(at) < 0x20 || byte(at) == 0x7f) return true;
+  return byte(at) == 0xc2 && at + 1 < text.size() && byte(at + 1) >= 0x80 && byte(at + 1) < 0xa0;
+}
+
 std::string printable(std::string_view text, std::size_t max) {
   std::string out;
-  for (char c : text.substr(0, max)) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      char buffer[8];
-      std::snprintf(buffer, sizeof buffer, "\\x%02x", byte);
-      out += buffer;
-    } else {
-      out += c;
+  const std::string_view shown = text.substr(0, max);
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    if (!isControlAt(shown, i)) {
+      out += shown[i];
+      continue;
     }
+    // The second byte of a C1 character is the one that tells which.
+    if (static_cast<unsigned char>(shown[i]) == 0xc2) ++i;
+    char buffer[8];
+    std::snprintf(buffer, sizeof buffer, "\\x%02x", static_cast<unsigned char>(shown[i]));
+    out += buffer;
   }
   if (text.size() > max) out += "…";
   return out;

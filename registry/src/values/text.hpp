@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,8 @@ std::string joinAnd(const std::vector<std::string>& items);
 int editDistance(std::string_view a, std::string_view b, int limit);
 /// The name nearest to `wanted` within two edits, or an empty string.
 std::string didYouMean(std::string_view wanted, const std::vector<std::string>& names);
+/// Whether a terminal may act on what begins at `at` instead of showing it: C0, DEL and, in UTF-8, C1.
+bool isControlAt(std::string_view text, std::size_t at) noexcept;
 /// The text with control characters as \xNN, cut at `max` bytes: fit for a message.
 std::string printable(std::string_view text, std::size_t max = 128);
 /// Whether every word of the shell would read `text` as itself; otherwise in single quotes.

@@ -74,6 +74,25 @@ TEST(Error, FurtherLinesOfTheCauseFollowTheHeadline) {
             "  code: E_PLUGIN_LOAD   docs: computesdk help E_PLUGIN_LOAD");
 }
 
+TEST(Error, NothingThatATerminalActsOnIsShown) {
+  ErrorInfo info = sample();
+  info.what = "cannot create \x1b[2J on e2b";
+  info.why = "evil \x1b]0;title\x07\r\nsecond\xc2\x9b 31m";
+  info.vendorText = "raw \x7f\tthing";
+  info.sandboxId = "a\nb\x1b[1m";
+  info.requestId = "r\n1";
+  EXPECT_EQ(info.firstLine(), "cannot create \\x1b[2J on e2b: evil \\x1b]0;title\\x07\\x0d");
+  EXPECT_EQ(
+      formatError(info),
+      "error: cannot create \\x1b[2J on e2b: evil \\x1b]0;title\\x07\\x0d\n"
+      "  second\\x9b 31m\n"
+      "  said: raw \\x7f\tthing\n"
+      "  fix:  check E2B_API_KEY\n"
+      "        or use another provider\n"
+      "  code: E_AUTH_REJECTED   provider e2b   sandbox a\\x0ab\\x1b[1m   request r\\x0a1   docs: computesdk help "
+      "E_AUTH_REJECTED");
+}
+
 TEST(Error, ThrowsTheLeafThatCallersBranchOn) {
   auto thrown = [](ErrorCode code) {
     ErrorInfo info;
