@@ -27,7 +27,7 @@ const Schema& manifestSchema() {
 ErrorInfo bad(const std::filesystem::path& file, std::string why, std::string fix) {
   ErrorInfo error;
   error.code = ErrorCode::manifest;
-  error.what = "cannot use the manifest " + (file.empty() ? std::string("given") : file.string());
+  error.what = "cannot use the manifest " + (file.empty() ? std::string("given") : printable(file.string(), 4096));
   error.why = std::move(why);
   error.fix = std::move(fix);
   return error;

@@ -27,7 +27,7 @@ struct CloseFolder {
 ErrorInfo bad(const std::filesystem::path& file, std::string why, std::string fix) {
   ErrorInfo error;
   error.code = ErrorCode::manifest;
-  error.what = "cannot use the manifest " + file.string();
+  error.what = "cannot use the manifest " + printable(file.string(), 4096);
   error.why = std::move(why);
   error.fix = std::move(fix);
   return error;

@@ -81,6 +81,10 @@ Result<rapidjson::Document> parseJson(std::string_view text, const JsonLimits& l
   if (textDepth(text) > limits.maxDepth) {
     return bad("it is nested deeper than " + std::to_string(limits.maxDepth) + " levels");
   }
+  // To the parser a NUL is the end, whatever comes after it.
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    return bad(position(text, nul) + ": a NUL byte, which no text file holds");
+  }
   rapidjson::Document document;
   constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
   document.Parse<kFlags>(text.data(), text.size());

@@ -110,6 +110,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadCase{"Empty", "", "", "empty"}, BadCase{"Array", "[]", "", "object"},
         BadCase{"Broken", "{\"name\": }", "line 1", "Invalid value"},
+        BadCase{"Nul", manifestText("acme") + std::string(1, '\0'), "a NUL byte", "text file"},
         BadCase{"Newer", R"({"manifest_version": 2, "anything": 1})", "manifest_version is 2", "update ComputeSDK"},
         BadCase{"VersionZero",
                 R"({"manifest_version": 0, "name":"acme","version":"1.0.0","library":"a","abi":{"major":1}})",
