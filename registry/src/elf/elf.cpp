@@ -65,10 +65,12 @@ struct Tables {
   std::uint64_t strings = 0, stringsSize = 0, symbols = 0, symbolCount = 0;
 };
 
+ErrorInfo notElf() {
+  return refuse("the file is not an ELF library", "check that the manifest names the library itself");
+}
+
 std::optional<ErrorInfo> checkIdentity(const Elf64_Ehdr& header) {
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
-    return refuse("the file is not an ELF library", "check that the manifest names the library itself");
-  }
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return notElf();
   std::string build = "get a build for " + std::string(kMachineName);
   if (header.e_ident[EI_CLASS] != ELFCLASS64) return refuse("the library is not 64-bit", build);
   if (header.e_ident[EI_DATA] != ELFDATA2LSB) return refuse("the library is big-endian", build);
@@ -264,7 +266,11 @@ Result<ElfReport> inspectLibrary(int fd, std::string_view entrySymbol) {
   if (::fstat(fd, &info) != 0) return refuse(std::strerror(errno), "check the file");
   ElfReader reader(fd, info.st_size > 0 ? static_cast<std::uint64_t>(info.st_size) : 0);
   auto header = reader.read<Elf64_Ehdr>(0);
-  if (!header) return refuse("the file is too short to be a library", "install it again");
+  if (!header) {
+    const auto magic = reader.read<std::array<char, SELFMAG>>(0);
+    if (magic && std::memcmp(magic->data(), ELFMAG, SELFMAG) != 0) return notElf();
+    return refuse("the file is too short to be a library", "install it again");
+  }
   if (auto error = checkIdentity(*header)) return *error;
   if (!reader.readHeaders()) return damaged("its program headers leave the file");
   if (auto error = checkSegments(reader)) return *error;

@@ -69,18 +69,25 @@ csdk_status CallSlot::pushDirect(ResultKind kind, const void* value) {
   }
 }
 
+CallFailure failureOf(const csdk_error& error) {
+  CallFailure failure;
+  failure.described = true;
+  failure.flags = error.flags;
+  failure.errorClass = error.error_class;
+  failure.httpStatus = error.http_status;
+  failure.retryAfterMs = error.retry_after_ms;
+  failure.message = cut(error.message);
+  failure.fix = cut(error.fix);
+  failure.vendorCode = cut(error.vendor_code);
+  failure.raw = cut(error.raw);
+  failure.requestId = cut(error.request_id);
+  return failure;
+}
+
 csdk_status CallSlot::fail(const csdk_error& error) {
+  CallFailure failure = failureOf(error);
   std::lock_guard lock(mutex_);
-  failure_.described = true;
-  failure_.flags = error.flags;
-  failure_.errorClass = error.error_class;
-  failure_.httpStatus = error.http_status;
-  failure_.retryAfterMs = error.retry_after_ms;
-  failure_.message = cut(error.message);
-  failure_.fix = cut(error.fix);
-  failure_.vendorCode = cut(error.vendor_code);
-  failure_.raw = cut(error.raw);
-  failure_.requestId = cut(error.request_id);
+  failure_ = std::move(failure);
   return CSDK_OK;
 }
 

@@ -62,6 +62,9 @@ struct CallFailure {
   std::string message, fix, vendorCode, raw, requestId;
 };
 
+/// A copy of what the plug-in pushed, each text cut to what is kept of it.
+CallFailure failureOf(const csdk_error& error);
+
 /// Arguments copied for a plug-in that may still read them when the caller has given up.
 struct OwnedArgs {
   std::pmr::monotonic_buffer_resource memory{1024};

@@ -1,5 +1,7 @@
 #include "errors.hpp"
 
+#include "values/text.hpp"
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -19,7 +21,7 @@ bool onFiles(Op op) { return op >= Op::fsRead && op <= Op::fsRename; }
 
 std::string whatOf(const CallSubject& subject) {
   std::string what = "cannot " + std::string(opInfo(subject.op).phrase);
-  if (!subject.label.empty()) what += " (" + std::string(subject.label.substr(0, 200)) + ")";
+  if (!subject.label.empty()) what += " (" + printable(subject.label, 200) + ")";
   return what + " on " + std::string(subject.provider);
 }
 
@@ -60,6 +62,11 @@ std::string fixFor(ErrorCode code, const CallSubject& subject) {
     case ErrorCode::tls:
     case ErrorCode::unavailable: return "see whether the provider can be reached: computesdk doctor";
     case ErrorCode::pluginDied: return "try again; the plug-in is started anew";
+    case ErrorCode::internal:
+    case ErrorCode::unknown: return "try again; if it stays, report it to the author of the provider";
+    case ErrorCode::conflict: return "try again";
+    case ErrorCode::invalidArgument:
+    case ErrorCode::outOfRange: return "see what the provider takes: computesdk provider info " + provider;
     default: return {};
   }
 }
@@ -126,7 +133,7 @@ ErrorInfo unsupported(const CallSubject& subject) {
 }
 
 ErrorInfo missingResult(const CallSubject& subject, std::string_view what, HostContext& host) {
-  host.misbehaved(std::string(opInfo(subject.op).method) + " ended well and gave no " + std::string(what));
+  host.misbehaved(std::string(opInfo(subject.op).method) + " ended well without giving " + std::string(what));
   ErrorInfo error;
   error.code = ErrorCode::pluginMisbehaved;
   error.what = whatOf(subject);

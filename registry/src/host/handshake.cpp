@@ -62,7 +62,7 @@ Result<RemoteHello> awaitHello(RemoteLink& link, const Manifest& manifest, std::
   if (frame->type == FrameType::refused) {
     std::string why = printable(textOf(frame->body), 1024);
     link.end();
-    return loadError(manifest, std::move(why));
+    return linkError(manifest, std::move(why));
   }
   if (frame->type != FrameType::hello) return notTheProtocol(link, manifest);
   std::pmr::monotonic_buffer_resource memory;

@@ -5,6 +5,8 @@
 
 #include <rapidjson/reader.h>
 
+#include <string>
+
 // The functions of csdk_host: each finds its call, reads the plug-in's struct once, and hands it on.
 namespace computesdk::registry::host {
 namespace {
@@ -70,16 +72,26 @@ csdk_status hostProgress(const csdk_host* host, csdk_call call, const csdk_progr
   return emit(host, call, ResultKind::progress, progress, "progress");
 }
 
+csdk_status refused(const csdk_host* host, const std::string& what) {
+  contextOf(host).misbehaved(what);
+  return CSDK_INVALID_ARGUMENT;
+}
+
 csdk_status hostEmitToken(const csdk_host* host, csdk_call call, csdk_bytes token) {
-  if (token.size > CSDK_TOKEN_MAX) return CSDK_INVALID_ARGUMENT;
+  if (token.size > CSDK_TOKEN_MAX) {
+    return refused(host, "emit_token with a token of " + std::to_string(token.size) + " bytes");
+  }
   const TokenResult value{sizeof value, 0, token};
   return emit(host, call, ResultKind::token, &value, "emit_token");
 }
 
 csdk_status hostEmitSandbox(const csdk_host* host, csdk_call call, const csdk_sandbox_info* info) {
   const csdk_sandbox_info ours = readStruct(info);
-  if (ours.id.data == nullptr || ours.id.size == 0 || ours.id.size > CSDK_ID_MAX || ours.token.size > CSDK_TOKEN_MAX) {
-    return CSDK_INVALID_ARGUMENT;
+  if (ours.id.data == nullptr || ours.id.size == 0 || ours.id.size > CSDK_ID_MAX) {
+    return refused(host, "emit_sandbox with an id of " + std::to_string(ours.id.data ? ours.id.size : 0) + " bytes");
+  }
+  if (ours.token.size > CSDK_TOKEN_MAX) {
+    return refused(host, "emit_sandbox with a token of " + std::to_string(ours.token.size) + " bytes");
   }
   return emit(host, call, ResultKind::sandbox, &ours, "emit_sandbox");
 }
@@ -116,7 +128,7 @@ bool isJson(std::string_view text) {
 }
 
 csdk_status hostEmitJson(const csdk_host* host, csdk_call call, csdk_str json) {
-  if (!isJson(view(json))) return CSDK_INVALID_ARGUMENT;
+  if (!isJson(view(json))) return refused(host, "emit_json with what is no JSON value");
   const JsonResult value{sizeof value, 0, json};
   return emit(host, call, ResultKind::json, &value, "emit_json");
 }
@@ -128,7 +140,24 @@ csdk_status hostWrite(const csdk_host* host, csdk_call call, std::uint32_t strea
   return pin->write(stream, data);
 }
 
+/// Whether the header's rules hold for it; what is outside of them is an outcome that nobody knows.
+bool isExit(const csdk_exit& exit) {
+  switch (exit.kind) {
+    case CSDK_EXIT_CODE: return exit.value >= 0 && exit.value <= 255;
+    case CSDK_EXIT_SIGNAL: return exit.value >= 1 && exit.value <= 64;
+    default: return exit.kind == CSDK_EXIT_TIMEOUT || exit.kind == CSDK_EXIT_UNKNOWN;
+  }
+}
+
 csdk_status hostExit(const csdk_host* host, csdk_call call, const csdk_exit* exit) {
+  csdk_exit ours{};
+  if (exit != nullptr && !isExit(ours = readStruct(exit))) {
+    contextOf(host).misbehaved("exit of kind " + std::to_string(ours.kind) + " with value " +
+                               std::to_string(ours.value));
+    ours.kind = CSDK_EXIT_UNKNOWN;
+    ours.value = 0;
+    exit = &ours;
+  }
   return emit(host, call, ResultKind::exit, exit, "exit");
 }
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <list>
 #include <map>
@@ -68,8 +69,14 @@ csdk_host_info hostInfo(std::string& refusal) {
   return info;
 }
 
-std::string pathFree(std::string text) {
-  // dlerror begins with the path it was given, which may be a number under /proc that says nothing to anybody.
+/// What the dynamic linker said, out of Boost's sentence around it.
+std::string linkerText(std::string text) {
+  static constexpr std::string_view kBefore = "dlerror system message: ";
+  if (const auto begin = text.find(kBefore); begin != std::string::npos) {
+    text.erase(0, begin + kBefore.size());
+    text.erase(std::min(text.rfind("): "), text.size()));
+  }
+  // It begins with the path it was given, which may be a number under /proc that says nothing to anybody.
   if (text.starts_with("/proc/self/fd/")) text.erase(0, text.find(": ") == std::string::npos ? 0 : text.find(": ") + 2);
   return text;
 }
@@ -84,6 +91,16 @@ ErrorInfo loadError(const Manifest& manifest, std::string why, std::string fix) 
   error.fix = fix.empty() ? "install a build of the provider that fits this version of ComputeSDK" : std::move(fix);
   error.provider = manifest.name;
   return error;
+}
+
+ErrorInfo linkError(const Manifest& manifest, std::string why) {
+  std::string fix;
+  if (const auto end = why.find(": cannot open shared object file"); end != std::string::npos) {
+    fix = "install what brings " + why.substr(0, end) + ": apt-file search " + why.substr(0, end);
+  } else if (why.find("undefined symbol") != std::string::npos) {
+    fix = "install the library that has it, or a build of the provider that fits this machine";
+  }
+  return loadError(manifest, std::move(why), std::move(fix));
 }
 
 Result<EntryAnswer> enterLibrary(const Manifest& manifest, const LibraryFile& library) {
@@ -106,7 +123,7 @@ Result<EntryAnswer> enterLibrary(const Manifest& manifest, const LibraryFile& li
     answer.table = entry(&info);
     return answer;
   } catch (const std::exception& error) {
-    return loadError(manifest, pathFree(error.what()));
+    return linkError(manifest, linkerText(error.what()));
   } catch (...) {
     return loadError(manifest, "its entry function threw");
   }
@@ -123,6 +140,7 @@ Result<void> checkTable(const Manifest& manifest, const csdk_plugin& table) {
   if (table.struct_size < offsetof(csdk_plugin, sandbox_create)) {
     return loadError(manifest, "its table ends before the functions that open and close a provider");
   }
+  if (table.provider_open == nullptr) return loadError(manifest, "its table has no provider_open");
   if (table.abi_minor < static_cast<std::uint32_t>(manifest.abiMinMinor)) {
     return loadError(manifest, "its table has ABI minor " + std::to_string(table.abi_minor) +
                                    ", its manifest promises " + std::to_string(manifest.abiMinMinor));

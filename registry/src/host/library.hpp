@@ -24,6 +24,9 @@ namespace host {
 /// An E_PLUGIN_LOAD for `manifest`.
 ErrorInfo loadError(const Manifest& manifest, std::string why, std::string fix = {});
 
+/// The same for what the dynamic linker said, with the cure for it.
+ErrorInfo linkError(const Manifest& manifest, std::string why);
+
 /// What the entry function said: the table, or the reason why there is none.
 struct EntryAnswer {
   const csdk_plugin* table = nullptr;

@@ -1,5 +1,8 @@
 #include "open_provider.hpp"
 
+#include "values/json.hpp"
+#include "values/text.hpp"
+
 #include <computesdk/registry/manifest.hpp>
 
 #include <optional>
@@ -8,6 +11,8 @@
 
 namespace computesdk::registry::host {
 namespace {
+
+constexpr std::size_t kLongestJson = std::size_t{16} << 20;
 
 template <typename Args>
 Args argsFor() noexcept {
@@ -478,6 +483,17 @@ Result<SandboxRecord> OpenProvider::namedFindOrCreate(std::string_view nameSpace
 
 Result<std::string> OpenProvider::vendorCall(const Target& target, std::string_view operation, std::string_view json,
                                              const CallContext& context) {
+  if (!json.empty()) {
+    if (auto parsed = parseJson(json, {.maxBytes = kLongestJson, .maxDepth = 64}); !parsed) {
+      ErrorInfo error = std::move(parsed).error();
+      error.what = "cannot call the vendor's own operation (" + printable(operation) + ") on " + name_;
+      error.why = "its argument is no JSON value: " + error.why;
+      error.fix = "give one JSON value, or nothing";
+      error.provider = name_;
+      error.sandboxId = target.id;
+      return error;
+    }
+  }
   auto args = argsFor<csdk_vendor_call_args>(target);
   args.operation = toStr(operation);
   args.json = toStr(json);

@@ -17,9 +17,6 @@ template <typename Args>
 csdk_status missing(csdk_provider*, csdk_call, const Args*) {
   return CSDK_UNIMPLEMENTED;
 }
-csdk_status missingOpen(const csdk_host*, csdk_call, const csdk_open_args*, csdk_provider**) {
-  return CSDK_UNIMPLEMENTED;
-}
 void missingClose(csdk_provider*) {}
 
 // CSDK_OP(op, table member, table type, slot, args type, args info, lane, targets a sandbox, method, phrase)
@@ -119,7 +116,7 @@ PluginTables readTables(const csdk_plugin& theirs) {
   tables.lifetime = readExtension<csdk_lifetime_ext>(tables.plugin, CSDK_EXT_LIFETIME);
   tables.vendorCall = readExtension<csdk_vendor_call_ext>(tables.plugin, CSDK_EXT_VENDOR_CALL);
 
-  if (tables.plugin.provider_open != nullptr) tables.present |= 1;
+  tables.present |= 1;
 #define CSDK_FILL_SLOT(op, table, tableType, slot, argsType, argsInfo, lane, targets, method, phrase) \
   if (tables.table.slot != nullptr) {                                                                 \
     tables.present |= std::uint64_t{1} << static_cast<unsigned>(Op::op);                              \
@@ -128,7 +125,6 @@ PluginTables readTables(const csdk_plugin& theirs) {
   }
   CSDK_OPERATIONS(CSDK_FILL_SLOT)
 #undef CSDK_FILL_SLOT
-  if (tables.plugin.provider_open == nullptr) tables.plugin.provider_open = &missingOpen;
   if (tables.plugin.provider_close == nullptr) tables.plugin.provider_close = &missingClose;
   return tables;
 }

@@ -101,6 +101,7 @@ class RemoteBackend final : public ProviderBackend {
   std::condition_variable changed_;
   State state_ = State::down;
   bool wantStart_ = false, closing_ = false;
+  bool opened_ = false;             ///< it has run at least once
   std::optional<RemoteLink> link_;  ///< set and reset by the reading thread alone
   std::unordered_map<csdk_call, std::unique_ptr<RemoteCall>> calls_;
   std::vector<csdk_call> readable_;

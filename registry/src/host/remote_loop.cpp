@@ -108,6 +108,7 @@ void RemoteBackend::startProcess() {
   hello_ = hello;
   link_.emplace(std::move(link));
   state_ = State::ready;
+  opened_ = true;
   wantStart_ = false;
   changed_.notify_all();
 }
@@ -135,12 +136,7 @@ std::optional<ErrorInfo> RemoteBackend::openRemote(RemoteLink& link, RemoteHello
     const auto decoded = decodeStruct(isResult ? resultStruct(ResultKind::error) : kCompleteBody, frame->body, memory);
     if (!decoded) break;
     if (isResult) {
-      const auto& error = *as<csdk_error>(*decoded);
-      failure.described = true;
-      failure.flags = error.flags;
-      failure.errorClass = error.error_class;
-      failure.message = std::string(view(error.message));
-      failure.fix = std::string(view(error.fix));
+      failure = failureOf(*as<csdk_error>(*decoded));
       continue;
     }
     const std::int32_t status = as<CompleteBody>(*decoded)->status;
@@ -154,8 +150,13 @@ std::optional<ErrorInfo> RemoteBackend::openRemote(RemoteLink& link, RemoteHello
 
 void RemoteBackend::startFailed(ErrorInfo error) {
   host_.redact(error.why);
-  host_.log(CSDK_LOG_ERROR, error.why);
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  // The first start is somebody's who waits for it and gets the error itself.
+  if (opened_) {
+    lock.unlock();
+    host_.log(CSDK_LOG_ERROR, error.why);
+    lock.lock();
+  }
   lastError_ = std::move(error);
   ++failedStarts_;
   wantStart_ = false;

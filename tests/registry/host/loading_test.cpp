@@ -24,6 +24,9 @@ INSTANTIATE_TEST_SUITE_P(Libraries, Refused,
                                            Refusal{"draft", "built for ABI draft 77, this host speaks draft 1"},
                                            Refusal{"refuses", "the plug-in refused: not on a Saturday"},
                                            Refusal{"wrong_name", "calls itself 'other', its manifest 'fake'"},
+                                           Refusal{"no_open", "its table has no provider_open"},
+                                           Refusal{"undefined", "undefined symbol: registry_fake_is_nowhere"},
+                                           Refusal{"needs", "libnowhere.so: cannot open shared object file"},
                                            Refusal{"absent", ""}),
                          [](const auto& info) { return info.param.library; });
 
@@ -33,6 +36,7 @@ TEST_P(Refused, InProcess) {
   EXPECT_EQ(opened.error().code, ErrorCode::pluginLoad);
   EXPECT_EQ(opened.error().what, "cannot load provider 'fake'");
   EXPECT_NE(opened.error().why.find(GetParam().reason), std::string::npos) << opened.error().why;
+  EXPECT_EQ(opened.error().why.find("boost"), std::string::npos) << opened.error().why;
   EXPECT_FALSE(opened.error().fix.empty());
 }
 
@@ -41,6 +45,14 @@ TEST_P(Refused, Isolated) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::pluginLoad);
   EXPECT_NE(opened.error().why.find(GetParam().reason), std::string::npos) << opened.error().why;
+}
+
+TEST(Loading, AMissingLibraryIsNamedInTheFix) {
+  for (Mode mode : {Mode::pooled, Mode::isolated}) {
+    const auto opened = openFake({.mode = mode, .library = "needs"});
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().fix, "install what brings libnowhere.so: apt-file search libnowhere.so");
+  }
 }
 
 TEST(Loading, ACrashKillsTheOtherProcessOnly) {

@@ -57,6 +57,23 @@ TEST_P(Misbehaviour, SuccessWithoutAResult) {
   EXPECT_EQ(count(), 1u);
 }
 
+TEST_P(Misbehaviour, AnIdThatIsNoneIsNamed) {
+  CreateRequest request;
+  request.name = "no-id";
+  const auto made = provider_->create(request, {});
+  ASSERT_FALSE(made);
+  EXPECT_NE(lines_.all().find("emit_sandbox with an id of 0 bytes"), std::string::npos) << lines_.all();
+}
+
+TEST_P(Misbehaviour, AnExitThatCannotBeIsUnknown) {
+  for (const char* value : {"-5", "256", "99999"}) {
+    const Ran ran = runFake(*provider_, {"exit", value});
+    ASSERT_TRUE(ran.exit) << formatError(ran.exit.error());
+    EXPECT_EQ(ran.exit->kind, ExitStatus::Kind::unknown) << value;
+  }
+  EXPECT_NE(lines_.all().find("with value 99999"), std::string::npos) << lines_.all();
+}
+
 class Abandoned : public ::testing::TestWithParam<Mode> {};
 INSTANTIATE_TEST_SUITE_P(Modes, Abandoned, ::testing::Values(Mode::pooled, Mode::isolated), modeName);
 

@@ -322,6 +322,10 @@ TEST_P(Placement, ServesTheOtherExtensions) {
   const auto answer = provider_->vendorCall(kTarget, "echo", R"({"a":[1,2]})", context_);
   ASSERT_TRUE(answer);
   EXPECT_EQ(*answer, R"({"a":[1,2]})");
+  const auto torn = provider_->vendorCall(kTarget, "echo", "{torn", context_);
+  ASSERT_FALSE(torn);
+  EXPECT_EQ(torn.error().code, ErrorCode::invalidArgument);
+  EXPECT_FALSE(torn.error().fix.empty());
   const auto nonsense = provider_->vendorCall(kTarget, "not-json", "", context_);
   ASSERT_FALSE(nonsense);
   EXPECT_EQ(nonsense.error().code, ErrorCode::dataLoss);
@@ -361,11 +365,18 @@ TEST_P(Placement, NeverShowsSecrets) {
 }
 
 TEST_P(Placement, RefusesABadConfiguration) {
-  const auto refused = openFake({.mode = GetParam(), .apiKey = "refuse-me"});
+  Lines lines;
+  const auto refused = openFake({.mode = GetParam(), .apiKey = "refuse-me"}, &lines);
   ASSERT_FALSE(refused);
+  EXPECT_EQ(lines.all(), "") << "what the caller is told is not told twice";
   EXPECT_EQ(refused.error().code, ErrorCode::authFormat);
   EXPECT_EQ(refused.error().why, "the key *** is not liked");
   EXPECT_EQ(refused.error().what, "cannot open provider 'fake'");
+  EXPECT_EQ(refused.error().vendorHttpStatus, 401);
+  EXPECT_EQ(refused.error().retryAfter, std::chrono::milliseconds(1500));
+  EXPECT_EQ(refused.error().vendorCode, "bad_key");
+  EXPECT_EQ(refused.error().vendorText, R"({"error":"bad_key"})");
+  EXPECT_EQ(refused.error().requestId, "req-1");
 }
 
 TEST_P(Placement, HandsOverReferencesWhenTheHostKeepsSecrets) {

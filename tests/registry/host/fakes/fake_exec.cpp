@@ -165,6 +165,9 @@ csdk_status fakeExec(csdk_provider* p, csdk_call call, const csdk_exec_args* arg
     return failWith(p, call, CSDK_RESOURCE_EXHAUSTED, "too many", CSDK_ERROR_RATE_LIMIT, CSDK_ERROR_RETRYABLE);
   }
   if (command == "mute") return CSDK_INTERNAL;
+  if (command == "exit") {
+    return exitWith(p, call, static_cast<int32_t>(std::strtol(std::string(word).c_str(), nullptr, 10)));
+  }
   if (command == "note-close") {
     p->closeNote = std::string(word);
     return exitWith(p, call, 0);

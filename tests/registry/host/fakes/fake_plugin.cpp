@@ -21,6 +21,9 @@ struct Thrower {
 struct Crasher {
   Crasher() { std::abort(); }
 } crasher;
+#elif defined(FAKE_UNDEFINED)
+extern "C" void registry_fake_is_nowhere();
+[[gnu::used]] void (*const needed)() = &registry_fake_is_nowhere;
 #endif
 
 csdk_status open(const csdk_host* host, csdk_call call, const csdk_open_args* args, csdk_provider** out) {
@@ -31,7 +34,17 @@ csdk_status open(const csdk_host* host, csdk_call call, const csdk_open_args* ar
   }
   auto* provider = new csdk_provider{host, key};
   if (key == "refuse-me") {
-    failWith(provider, call, CSDK_UNAUTHENTICATED, "the key " + key + " is not liked", CSDK_ERROR_CREDENTIAL_FORMAT);
+    const std::string why = "the key " + key + " is not liked";
+    csdk_error error{};
+    error.struct_size = sizeof error;
+    error.error_class = CSDK_ERROR_CREDENTIAL_FORMAT;
+    error.http_status = 401;
+    error.retry_after_ms = 1500;
+    error.message = str(why);
+    error.vendor_code = str("bad_key");
+    error.raw = str(R"({"error":"bad_key"})");
+    error.request_id = str("req-1");
+    host->fail(host, call, &error);
     delete provider;
     return CSDK_UNAUTHENTICATED;
   }
@@ -47,6 +60,10 @@ void close(csdk_provider* provider) {
 }
 
 csdk_status create(csdk_provider* p, csdk_call call, const csdk_create_args* args) {
+  if (view(args->name) == "no-id") {
+    const csdk_status status = emitSandbox(p, call, "", CSDK_SANDBOX_RUNNING);
+    return status < 0 ? status : CSDK_OK;
+  }
   if (view(args->name) == "begun-only") {
     emitSandbox(p, call, "half", CSDK_SANDBOX_STARTING);
     return failWith(p, call, CSDK_UNAVAILABLE, "it broke half-way", CSDK_ERROR_PLAIN, CSDK_ERROR_MAYBE_APPLIED);
@@ -174,6 +191,9 @@ constexpr csdk_plugin table() {
 #endif
 #if defined(FAKE_WRONG_NAME)
   plugin.name = {"other", 5};
+#endif
+#if defined(FAKE_NO_OPEN)
+  plugin.provider_open = nullptr;
 #endif
 #if defined(FAKE_SHORT_TABLE)
   plugin.struct_size = offsetof(csdk_plugin, sandbox_url);
