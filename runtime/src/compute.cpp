@@ -89,6 +89,7 @@ Result<DetectionReport> Compute::detect(Nothrow) {
   DetectionReport report;
   report.selected = found->selected;
   report.warnings = found->warnings;
+  report.warnings.insert(report.warnings.end(), found->notes.begin(), found->notes.end());
   report.error = found->error;
   for (registry::Candidate& each : found->candidates) {
     report.candidates.push_back({std::move(each.name), stateFrom(each.state), std::move(each.why),

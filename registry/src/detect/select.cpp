@@ -278,7 +278,7 @@ Detection selectProvider(const DetectInput& input, std::optional<std::string_vie
     return a.priority != b.priority ? a.priority > b.priority : a.name < b.name;
   });
   if (state.choice.selected != nullptr) {
-    for (const std::string& note : state.choice.selected->formatNotes) state.warnings.push_back(note);
+    for (const std::string& note : state.choice.selected->formatNotes) out.notes.push_back(note);
   }
   out.warnings = std::move(state.warnings);
   return out;

@@ -284,8 +284,9 @@ TEST_F(SelectTest, ForeignPrefixIsNamed) {
   world.variables["E2B_API_KEY"] = "csb_value-that-is-secret";
   Detection detection = run();
   EXPECT_EQ(detection.selected, "e2b");
-  EXPECT_THAT(detection.warnings, ElementsAre(AllOf(HasSubstr("E2B_API_KEY does not start with \"e2b_\""),
-                                                    HasSubstr("a key of codesandbox"))));
+  EXPECT_THAT(detection.warnings, IsEmpty());
+  EXPECT_THAT(detection.notes, ElementsAre(AllOf(HasSubstr("E2B_API_KEY does not start with \"e2b_\""),
+                                                 HasSubstr("a key of codesandbox"))));
   expectNoValues(detection);
 }
 

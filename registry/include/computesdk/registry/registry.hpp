@@ -90,6 +90,7 @@ struct Detection {
   std::optional<GatewayMode> gateway;  ///< set: the provider named `gateway` is selected, or `error` says why not
   std::vector<Candidate> candidates;   ///< selected first, then by priority, then name
   std::vector<std::string> warnings;   ///< each to be shown once
+  std::vector<std::string> notes;      ///< on the values of the selected one; opening it says them again
   std::optional<ErrorInfo> error;      ///< why nothing was selected
 };
 
