@@ -1,5 +1,6 @@
 #include "fakes.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -172,6 +173,28 @@ TEST_F(EmulatedFiles, TransferFilesWithProgress) {
   ASSERT_EQ(::stat(at("back").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   EXPECT_EQ(files.readFile(at("back")), content);
+}
+
+TEST_F(EmulatedFiles, ADownloadNeverTakesThePlaceOfADeviceOrALink) {
+  files.writeFile(at("remote"), "content");
+  // A FIFO stands for a device: what is there keeps its kind and is written to.
+  ASSERT_EQ(::mkfifo(at("fifo").c_str(), 0600), 0);
+  auto unread = files.download(nothrow, at("remote"), at("fifo"));
+  ASSERT_FALSE(unread) << "and nobody is waited for";
+  const int reader = ::open(at("fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  files.download(at("remote"), std::filesystem::path(at("fifo")));
+  std::array<char, 32> buffer{};
+  EXPECT_EQ(::read(reader, buffer.data(), buffer.size()), 7);
+  ::close(reader);
+  EXPECT_TRUE(std::filesystem::is_fifo(at("fifo")));
+
+  std::ofstream(at("target")) << "old";
+  std::filesystem::create_symlink("target", at("link"));
+  files.download(at("remote"), std::filesystem::path(at("link")));
+  EXPECT_TRUE(std::filesystem::is_symlink(at("link")));
+  EXPECT_EQ(files.readFile(at("target")), "content");
+  EXPECT_FALSE(files.download(nothrow, at("remote"), folder.path()));
 }
 
 TEST_F(EmulatedFiles, TransferStreams) {

@@ -25,6 +25,7 @@ ErrorInfo localError(std::string verb, const std::filesystem::path& file, int er
                                                    : ErrorCode::unknown;
   info.what = "cannot " + std::move(verb) + " the local file " + file.string();
   info.why = std::strerror(error);
+  info.fix = "check the path, its permissions and the room on this machine";
   return info;
 }
 
@@ -80,17 +81,34 @@ Result<TransferResult> send(SandboxState& sandbox, registry::InputSource& source
   return TransferResult{meter.done()};
 }
 
-/// A new file beside its place, which takes it by rename; removed if that does not happen.
+/// Where `place` leads; itself when nothing is there yet.
+std::filesystem::path behindLinks(const std::filesystem::path& place) {
+  std::error_code error;
+  const auto real = std::filesystem::canonical(place, error);
+  return error ? place : real;
+}
+
+/// A new file beside its place, which takes it by rename; removed if that does not happen. A device or a pipe keeps its
+/// place: it is written to, as every other program does.
 class LocalFile {
  public:
-  explicit LocalFile(const std::filesystem::path& place)
-      : place_(place), temporary_(place.parent_path() / (".computesdk-" + newUuid())) {}
+  explicit LocalFile(const std::filesystem::path& place) : place_(behindLinks(place)) {
+    struct stat info {};
+    direct_ = ::stat(place_.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
+    if (!direct_) temporary_ = place_.parent_path() / (".computesdk-" + newUuid());
+  }
   LocalFile(const LocalFile&) = delete;
   LocalFile& operator=(const LocalFile&) = delete;
   ~LocalFile() {
-    if (fd_) ::unlink(temporary_.c_str());
+    if (fd_ && !direct_) ::unlink(temporary_.c_str());
   }
   Result<void> open(std::uint32_t mode) {
+    if (direct_) {
+      // Without waiting: a FIFO that nobody reads is an error (ENXIO), like a folder (EISDIR) and a socket.
+      fd_ = UniqueFd(::open(place_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+      if (!fd_ || ::fcntl(fd_.get(), F_SETFL, 0) != 0) return localError("write", place_, errno);
+      return {};
+    }
     fd_ =
         UniqueFd(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode == 0 ? 0666 : mode & 07777));
     if (!fd_) return localError("write", place_, errno);
@@ -107,14 +125,15 @@ class LocalFile {
     return true;
   }
   Result<void> commit() {
-    if (::rename(temporary_.c_str(), place_.c_str()) != 0) return localError("write", place_, errno);
+    if (!direct_ && ::rename(temporary_.c_str(), place_.c_str()) != 0) return localError("write", place_, errno);
     fd_.reset();
     return {};
   }
 
  private:
   const std::filesystem::path place_;
-  const std::filesystem::path temporary_;
+  std::filesystem::path temporary_;
+  bool direct_ = false;
   UniqueFd fd_;
 };
 
