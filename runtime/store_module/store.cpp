@@ -37,9 +37,13 @@ enum Kind : std::int32_t {
 class SetupLock {
  public:
   explicit SetupLock(const std::string& file) {
-    const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (made < 0) throw std::system_error(errno, std::generic_category(), file);
+    // SQLite would wait for ever at a FIFO.
+    struct stat info {};
+    const bool regular = ::fstat(made, &info) == 0 && S_ISREG(info.st_mode);
     ::close(made);
+    if (!regular) throw std::runtime_error(file + " is not a regular file");
     // A file of its own: SQLite's locks on the database end when any descriptor of it is closed.
     const std::string lock = file + ".lock";
     fd_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

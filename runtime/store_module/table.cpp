@@ -24,7 +24,7 @@ int32_t guard(csdk_store_fail fail, F&& f) noexcept {
     try {
       return f() ? 0 : 1;
     } catch (const Poco::Exception& e) {
-      fail.say(fail.ctx, lend(e.displayText()));
+      fail.say(fail.ctx, lend(e.message().empty() ? e.displayText() : e.message()));
     } catch (const std::exception& e) {
       fail.say(fail.ctx, lend(e.what()));
     }

@@ -284,7 +284,26 @@ TEST(ModuleStore, SaysWhyItCannotBeOpened) {
   EXPECT_EQ(opened.error().code, ErrorCode::store);
   EXPECT_THAT(opened.error().what, HasSubstr(rubbish.string()));
   EXPECT_FALSE(opened.error().why.empty());
+  EXPECT_THAT(opened.error().fix, HasSubstr("mv " + rubbish.string()));
   EXPECT_FALSE(detail::openModuleStore(rubbish / "below"));
+}
+
+TEST(ModuleStore, AFifoIsNotWaitedFor) {
+  TempFolder folder;
+  const auto fifo = folder.path() / "named.db";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  auto opened = detail::openModuleStore(fifo);
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().why, HasSubstr("not a regular file"));
+}
+
+TEST(ModuleStore, AFolderThatOthersMayWriteIsNoPlaceForTokens) {
+  TempFolder folder;
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0777), 0);
+  auto opened = detail::openModuleStore(folder.path() / "named.db");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().fix, "chmod 700 " + folder.path().string());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "named.db"));
 }
 
 }  // namespace

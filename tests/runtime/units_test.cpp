@@ -153,6 +153,17 @@ TEST(Memory, SaysWhyItCannotBeWritten) {
   EXPECT_FALSE(saved.error().fix.empty());
 }
 
+TEST(Memory, AFolderThatOthersMayWriteIsRefused) {
+  test::TempFolder folder;
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0770), 0);
+  RememberedSandbox sandbox;
+  sandbox.provider = "one";
+  sandbox.id = "x";
+  auto saved = SandboxMemory(folder.path()).save(sandbox);
+  ASSERT_FALSE(saved);
+  EXPECT_EQ(saved.error().fix, "chmod 700 " + folder.path().string());
+}
+
 TEST(Memory, TellsWhetherTheMakerRuns) {
   EXPECT_TRUE(processRuns(thisProcess()));
   const pid_t child = ::fork();

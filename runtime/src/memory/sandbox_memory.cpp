@@ -1,6 +1,7 @@
 #include "memory/sandbox_memory.hpp"
 
 #include "core/fd.hpp"
+#include "memory/private_folder.hpp"
 #include "memory/text_record.hpp"
 
 #include <fcntl.h>
@@ -25,14 +26,6 @@ ErrorInfo storeError(const fs::path& file, int error) {
   info.why = std::strerror(error);
   info.fix = "make the folder writable, or set XDG_STATE_HOME to one that is";
   return info;
-}
-
-Result<void> makeFolders(const fs::path& folder) {
-  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  if (errno != ENOENT || !folder.has_parent_path()) return storeError(folder, errno);
-  if (auto parent = makeFolders(folder.parent_path()); !parent) return parent;
-  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return storeError(folder, errno);
 }
 
 bool writeAll(int fd, std::string_view text) {
@@ -157,7 +150,11 @@ Result<void> SandboxMemory::save(const RememberedSandbox& sandbox) const {
 
   const fs::path file = fileOf(sandbox.provider, sandbox.id);
   if (!file.is_absolute()) return storeError("(no home folder)", ENOENT);
-  if (auto made = makeFolders(file.parent_path()); !made) return made;
+  const std::string what = "cannot remember the sandbox in " + file.string();
+  // The state folder too: who may write there may put another `sandboxes` in its place.
+  for (const fs::path& folder : {folder_.parent_path(), file.parent_path()}) {
+    if (auto made = makePrivateFolder(folder, what); !made) return made;
+  }
   static std::atomic<unsigned> counter{0};
   const fs::path temporary =
       file.parent_path() / (".new-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1)));

@@ -1,8 +1,8 @@
+#include "memory/private_folder.hpp"
 #include "named/named_store.hpp"
 #include "named/store_table.h"
 
 #include <dlfcn.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,6 +24,16 @@ ErrorInfo storeError(std::string what, std::string why, std::string fix = {}) {
   error.why = std::move(why);
   error.fix = std::move(fix);
   return error;
+}
+
+constexpr const char* kStoreFix =
+    "see that the file and its folder can be written by you, and that the disk is not full";
+
+/// What to do about `why`, SQLite's words or the system's.
+std::string cureFor(const std::string& why, const std::string& file) {
+  if (why.find("not a database") == why.npos && why.find("malformed") == why.npos) return kStoreFix;
+  return "move it away: mv " + file + " " + file +
+         ".damaged; names are given anew then, and sandboxes that had one live on";
 }
 
 /// The folder of the library or program that holds this code; empty when it cannot be told.
@@ -121,23 +131,12 @@ class ModuleStore : public NamedStore {
 
  private:
   [[nodiscard]] ErrorInfo error(const Failure& failure) const {
-    return storeError("cannot use the store of named sandboxes " + file_, failure.why,
-                      "see that the file and its folder can be written by you, and that the disk is not full");
+    return storeError("cannot use the store of named sandboxes " + file_, failure.why, cureFor(failure.why, file_));
   }
   const csdk_store_table& table_;
   csdk_store* const store_;
   const std::string file_;
 };
-
-Result<void> makeFolder(const std::filesystem::path& folder) {
-  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  if (errno == ENOENT && folder.has_relative_path()) {
-    if (auto parent = makeFolder(folder.parent_path()); !parent) return parent;
-    if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  }
-  return storeError("cannot make the folder " + folder.string(), std::strerror(errno),
-                    "make it yourself, or set XDG_STATE_HOME to a folder that can be written");
-}
 
 }  // namespace
 
@@ -147,12 +146,14 @@ Result<std::shared_ptr<NamedStore>> openModuleStore(const std::filesystem::path&
   }
   auto table = moduleTable();
   if (!table) return std::move(table).error();
-  if (auto made = makeFolder(file.parent_path()); !made) return std::move(made).error();
+  if (auto made = makePrivateFolder(file.parent_path(), "cannot keep names of sandboxes"); !made) {
+    return std::move(made).error();
+  }
   csdk_store* store = nullptr;
   Failure failure;
   if ((*table)->open(file.c_str(), &store, failure.sink()) != 0) {
     return storeError("cannot open the store of named sandboxes " + file.string(), failure.why,
-                      "see that the file and its folder can be written by you, and that the disk is not full");
+                      cureFor(failure.why, file.string()));
   }
   return std::shared_ptr<NamedStore>(std::make_shared<ModuleStore>(**table, store, file.string()));
 }
