@@ -30,7 +30,9 @@ auto callProvider(detail::ComputeState& state, const std::string& name, std::sto
 
 Result<std::string> ProviderHandle::call(Nothrow, std::string_view operation, std::string_view json,
                                          std::stop_token stop) {
-  if (operation.empty()) return detail::invalidArgument("cannot call the vendor", "the operation's name is empty");
+  if (operation.empty()) {
+    return detail::invalidArgument("cannot call the vendor", "the operation's name is empty", "name an operation");
+  }
   return callProvider(*state_, name_, std::move(stop),
                       [&](registry::Provider& provider, const registry::CallContext& context) -> Result<std::string> {
                         if (!provider.features().vendorCall) {
@@ -70,7 +72,9 @@ Result<std::vector<SnapshotInfo>> ProviderHandle::snapshots(Nothrow, std::string
 }
 
 Result<void> ProviderHandle::removeSnapshot(Nothrow, std::string_view id, std::stop_token stop) {
-  if (id.empty()) return detail::invalidArgument("cannot remove a snapshot", "the id is empty");
+  if (id.empty()) {
+    return detail::invalidArgument("cannot remove a snapshot", "the id is empty", "computesdk snapshot list");
+  }
   return callProvider(*state_, name_, std::move(stop),
                       [&](registry::Provider& provider, const registry::CallContext& context) -> Result<void> {
                         if (!provider.features().snapshot) {

@@ -68,9 +68,11 @@ Result<std::string> Sandbox::native(Nothrow, std::stop_token stop) {
 
 Result<PortUrl> Sandbox::getPortUrl(Nothrow, const UrlOptions& options) {
   static constexpr std::array<std::string_view, 5> kProtocols = {"", "http", "https", "ws", "wss"};
-  if (options.port == 0) return detail::invalidArgument("cannot get a URL", "0 is not a port");
+  if (options.port == 0)
+    return detail::invalidArgument("cannot get a URL", "0 is not a port", "give a port from 1 to 65535");
   if (std::ranges::find(kProtocols, options.protocol) == kProtocols.end()) {
-    return detail::invalidArgument("cannot get a URL", "the protocol is none of http, https, ws, wss");
+    return detail::invalidArgument("cannot get a URL", "the protocol is none of http, https, ws, wss",
+                                   "give one of them, or none for the provider's own");
   }
   if (!state_->features().url) {
     return detail::methodUnsupported(provider(), "getUrl", "it gives no way to reach a port from outside");
@@ -94,7 +96,9 @@ Capabilities Sandbox::capabilities() const {
 }
 
 Result<std::string> Sandbox::call(Nothrow, std::string_view operation, std::string_view json, std::stop_token stop) {
-  if (operation.empty()) return detail::invalidArgument("cannot call the vendor", "the operation's name is empty");
+  if (operation.empty()) {
+    return detail::invalidArgument("cannot call the vendor", "the operation's name is empty", "name an operation");
+  }
   if (!state_->features().vendorCall) {
     return detail::methodUnsupported(provider(), operation, "it has no calls of its own");
   }

@@ -207,6 +207,15 @@ TEST(Config, NothingConfigured) {
   EXPECT_FALSE(compute.sandbox().find({.name = "x"})) << "absence is no error";
 }
 
+TEST(Config, AKeyWithoutAProviderKeepsItsPromisedLine) {
+  World world;
+  world.registry->detection = {};
+  world.registry->detection.error = failure(ErrorCode::notConfigured, "modal 1/2, missing MODAL_TOKEN_SECRET");
+  world.registry->detection.error->what = "COMPUTESDK_API_KEY is set but no provider detected";
+  Compute compute = world.compute();
+  EXPECT_EQ(errorOf(compute.sandbox().create(nothrow)).what, "COMPUTESDK_API_KEY is set but no provider detected");
+}
+
 TEST(Config, DetectionIsReportedAndMadeOnce) {
   World world({"one", "two"});
   world.registry->detection.warnings = {"a warning"};

@@ -15,7 +15,8 @@ Result<Language> chooseLanguage(const SandboxState& sandbox, std::string_view co
   if (auto language = findLanguage(name)) return *language;
   std::string known;
   for (std::string_view each : knownLanguages()) known += (known.empty() ? "" : ", ") + std::string(each);
-  return invalidArgument("cannot run code", "the language '" + name + "' is not known", "known here: " + known);
+  return invalidArgument("cannot run code", "the language '" + name.substr(0, 64) + "' is not known",
+                         "known here: " + known);
 }
 
 /// Removes the file whatever happens to the code; also when the caller has asked to stop.

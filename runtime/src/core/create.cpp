@@ -84,16 +84,18 @@ Result<void> checkCreateOptions(const CreateOptions& options) {
     return invalidArgument(std::string(kWhat), std::move(why), std::move(fix));
   };
   if (options.timeout && options.timeout->count() < 0) return bad("timeout is negative", "give 0 for no end");
-  if (options.createTimeout && options.createTimeout->count() <= 0) return bad("createTimeout is not positive");
+  if (options.createTimeout && options.createTimeout->count() <= 0)
+    return bad("createTimeout is not positive", "give at least 1 ms");
   if (options.cpuMilli < 0 || options.memoryBytes < 0 || options.diskBytes < 0 || options.processLimit < 0) {
     return bad("a limit is negative", "give 0 for the provider's default");
   }
-  if (std::ranges::find(options.ports, 0) != options.ports.end()) return bad("0 is not a port");
+  if (std::ranges::find(options.ports, 0) != options.ports.end())
+    return bad("0 is not a port", "give ports from 1 to 65535");
   if (auto named = checkName(kWhat, options.namespace_, options.name, true); !named) return named;
   if (auto env = checkEnvironment(kWhat, options.envs); !env) return env;
   for (const std::string* text : {&options.templateId, &options.runtime, &options.directory, &options.image,
                                   &options.snapshotId, &options.provider}) {
-    if (text->find('\0') != std::string::npos) return bad("a text holds a NUL byte");
+    if (text->find('\0') != std::string::npos) return bad("a text holds a NUL byte", "take the NUL out");
   }
   return {};
 }

@@ -24,7 +24,10 @@ ErrorInfo cancelled(std::string what) {
 ErrorInfo notConfigured(const ErrorInfo& cause) {
   ErrorInfo error = cause;
   error.code = ErrorCode::notConfigured;
-  if (cause.what.find("No ComputeSDK configuration found") != std::string::npos) return error;
+  // Promised first lines stay what they are.
+  for (std::string_view promised : {"No ComputeSDK configuration found", "is set but no provider detected"}) {
+    if (cause.what.find(promised) != std::string::npos) return error;
+  }
   error.what = "No ComputeSDK configuration found";
   error.why = cause.what.empty() ? cause.why : cause.firstLine();
   if (auto more = cause.why.find('\n'); more != std::string::npos) error.why += cause.why.substr(more);
@@ -39,7 +42,7 @@ ErrorInfo notConfigured(const ErrorInfo& cause) {
 ErrorInfo unknownProvider(std::string_view name, std::string why) {
   ErrorInfo error;
   error.code = ErrorCode::unknownProvider;
-  error.what = "Unknown provider: " + std::string(name);
+  error.what = "Unknown provider: " + std::string(name.substr(0, 64)) + (name.size() > 64 ? "…" : "");
   error.why = std::move(why);
   error.fix = "computesdk provider list";
   return error;

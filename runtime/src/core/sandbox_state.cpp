@@ -190,7 +190,7 @@ Result<SandboxInfo> SandboxState::refresh(const std::stop_token& stop) {
 
 Result<SandboxInfo> SandboxState::extend(std::chrono::milliseconds duration, const std::stop_token& stop) {
   if (duration.count() <= 0) {
-    return invalidArgument("cannot extend the sandbox's life", "the duration is not positive");
+    return invalidArgument("cannot extend the sandbox's life", "the duration is not positive", "give at least 1 ms");
   }
   if (!features().extend) return extendUnsupported(provider_->name());
   auto record =

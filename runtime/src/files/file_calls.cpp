@@ -57,7 +57,8 @@ Result<void> readFileTo(SandboxState& sandbox, std::string_view path, const Read
                         const ByteSink& sink) {
   if (auto checked = checkPath("cannot read a file", path); !checked) return checked;
   if (options.offset < 0 || options.length < -1) {
-    return invalidArgument("cannot read " + std::string(path), "the range is negative");
+    return invalidArgument("cannot read " + std::string(path), "the range is negative",
+                           "give an offset of 0 or more, and -1 for all");
   }
   if (!sandbox.features().fsRead) {
     return orAbsent(sandbox, emulated::read(sandbox, path, options, sink), fileNotFound(path));
