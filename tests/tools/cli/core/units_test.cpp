@@ -107,6 +107,7 @@ TEST(Nearest, ProposesWithinTwoEdits) {
 TEST(Printable, DisarmsControlCharacters) {
   EXPECT_EQ(printable("a\033[31m\n"), "a\\x1b[31m\\x0a");
   EXPECT_EQ(printable("grün"), "grün");
+  EXPECT_EQ(printable("\xc2\x9b 31m \xc2\xa0"), "\\x9b 31m \xc2\xa0");
 }
 
 }  // namespace

@@ -118,6 +118,38 @@ TEST(Doctor, NamesCauseCostAndRemedyOfEachLack) {
   EXPECT_NE(text.out.find("\n    costs: no sandbox can be made\n    fix:   docker run"), std::string::npos) << text.out;
 }
 
+/// A machine whose root may make every namespace but those of users.
+void forbidUserNamespaces() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 6, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 2),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWUSER, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+  };
+  sock_fprog program{static_cast<unsigned short>(std::size(filter)), filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    _exit(98);
+}
+
+TEST(Doctor, RootDoesWithoutUserNamespacesAndIsToldWhatThatCosts) {
+  World world(false);
+  std::string reason;
+  if (!localWorks(world, reason)) GTEST_SKIP() << reason;
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  Running::Setup setup = world.setup({"doctor", "--json"});
+  setup.inChild = forbidUserNamespaces;
+  Checks checks = checksOf(Running(setup).wait());
+  EXPECT_EQ(checks["local sandbox"]["state"], "ok") << checks["local sandbox"]["detail"];
+  EXPECT_NE(checks["local sandbox"]["detail"].find("root-namespaces"), std::string::npos);
+  EXPECT_EQ(checks["user-namespaces"]["state"], "warn");
+  EXPECT_NE(checks["user-namespaces"]["cost"].find("another way"), std::string::npos);
+}
+
 TEST(Doctor, WhatItForetellsIsSo) {
   World world(false);
   std::string reason;

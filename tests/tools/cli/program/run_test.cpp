@@ -99,6 +99,23 @@ TEST(Run, NobodyReadsAnyMore) {
   EXPECT_EQ(world.count(), 0U);
 }
 
+TEST(Output, AFullDiskIsAnErrorWithItsFiveParts) {
+  World world;
+  auto toFull = [&](std::vector<std::string> words) {
+    Running::Setup setup = world.setup(words);
+    setup.argv.insert(setup.argv.begin(), {"/bin/sh", "-c", "exec \"$@\" >/dev/full", "sh"});
+    Running running(setup);
+    return running.wait();
+  };
+  const Ended ran = toFull({"run", "--json", "--", "true"});
+  EXPECT_EQ(ran.code, 125) << "1 may be the command's own";
+  EXPECT_NE(ran.err.find("error: cannot write to stdout: No space left on device"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("code: E_DISK_FULL"), std::string::npos) << ran.err;
+  EXPECT_EQ(toFull({"version"}).code, 7);
+  EXPECT_EQ(toFull({"create"}).code, 7);
+  EXPECT_EQ(world.count(), 0U) << "nobody knows its id";
+}
+
 TEST(Run, ACommandThatIgnoresItsInputDoesNotHang) {
   World world;
   Running running(world.setup({"run", "--", "echo", "done"}));

@@ -133,9 +133,7 @@ Result<CommandResult> runAttached(Sandbox& sandbox, const std::vector<std::strin
   }
   auto result = sandbox.runCommand(nothrow, CommandLine(argv), options);
   if (output.failure != 0 && output.failure != EPIPE) {
-    ErrorInfo error = fileFailure("write to", "stdout", output.failure);
-    error.fix = "make room, or write somewhere else";
-    return error;
+    return stdoutFailure(output.failure);
   }
   if (result && !flags.json && !output.written) explainSilence(*result, argv.front());
   if (result && !flags.json) explainKill(result->status, sandbox);
@@ -160,7 +158,13 @@ int finishCommand(const CommandReport& given, const CommandFlags& flags) {
   if (report.error) {
     fail(*report.error, flags.json);
   } else if (flags.json && report.result) {
-    print(resultJson(*report.result) + "\n");
+    try {
+      print(resultJson(*report.result) + "\n");
+    } catch (const Error& error) {
+      report.error = error.info();
+      code = kOurFailure;
+      fail(*report.error, false);
+    }
   }
   if (flags.statusFd >= 0 && !writeAll(static_cast<int>(flags.statusFd), statusJson(report) + "\n")) {
     warn("cannot write to --status-fd: " + std::string(std::strerror(errno)));

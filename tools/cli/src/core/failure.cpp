@@ -84,4 +84,10 @@ ErrorInfo fileFailure(const std::string& verb, const std::string& path, int numb
   return error;
 }
 
+ErrorInfo stdoutFailure(int number) {
+  ErrorInfo error = fileFailure("write to", "stdout", number);
+  error.fix = "make room, or write somewhere else";
+  return error;
+}
+
 }  // namespace computesdk::cli

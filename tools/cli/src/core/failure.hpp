@@ -26,5 +26,7 @@ ErrorInfo withLook(ErrorInfo error, const std::string& sandbox, const std::strin
 ErrorInfo usageFailure(std::string what, std::string why, std::string fix);
 /// "cannot open FILE: No such file or directory", by errno.
 ErrorInfo fileFailure(const std::string& verb, const std::string& path, int number);
+/// "cannot write to stdout: No space left on device", by errno.
+ErrorInfo stdoutFailure(int number);
 
 }  // namespace computesdk::cli

@@ -8,6 +8,7 @@
 #include "core/failure.hpp"
 #include "core/interrupt.hpp"
 #include "core/terminal.hpp"
+#include "core/units.hpp"
 
 namespace computesdk::cli {
 namespace {
@@ -20,7 +21,7 @@ std::string_view variable(const char* name) {
 void showLog(const LogMessage& message) {
   static const bool debug = !variable("COMPUTESDK_DEBUG").empty() && variable("COMPUTESDK_DEBUG") != "0";
   if (message.level < LogLevel::warning && !debug) return;
-  std::string text = message.provider.empty() ? message.message : message.provider + ": " + message.message;
+  std::string text = printable(message.provider.empty() ? message.message : message.provider + ": " + message.message);
   if (message.level >= LogLevel::warning) {
     warn(text);
   } else {

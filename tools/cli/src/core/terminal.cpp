@@ -6,8 +6,8 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
+#include "core/failure.hpp"
 #include "core/interrupt.hpp"
 
 namespace computesdk::cli {
@@ -88,9 +88,7 @@ void print(std::string_view text) {
   if (writeAll(STDOUT_FILENO, text)) return;
   if (errno == EPIPE) std::exit(128 + 13);
   if (interrupted() != 0) std::exit(128 + interrupted());
-  std::string reason = std::strerror(errno);
-  printErr("error: cannot write to stdout: " + reason + "\n");
-  std::exit(1);
+  throw Error(stdoutFailure(errno));
 }
 
 void printErr(std::string_view text) noexcept { writeAll(STDERR_FILENO, text); }

@@ -40,8 +40,8 @@ inline bool writeAll(int fd, std::span<const std::byte> bytes) noexcept {
   return writeAll(fd, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
-/// Data for stdout. Ends the program when stdout cannot take it: quietly with 141 when nobody reads any more, with a
-/// message and 1 otherwise.
+/// Data for stdout. Ends the program when stdout cannot take it: quietly with 141 when nobody reads any more, by an
+/// Error otherwise.
 void print(std::string_view text);
 /// A line on stderr, as it is.
 void printErr(std::string_view text) noexcept;

@@ -216,14 +216,18 @@ std::size_t textWidth(std::string_view text) noexcept {
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto byte = static_cast<unsigned char>(text[i]);
+    // C1, whose second byte in UTF-8 tells which: some terminals act on it as on ESC and a letter.
+    auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    bool c1 = byte == 0xc2 && next >= 0x80 && next < 0xa0;
+    if (byte < 0x20 || byte == 0x7f || c1) {
+      if (c1) ++i;
       char escape[8];
-      std::snprintf(escape, sizeof escape, "\\x%02x", byte);
+      std::snprintf(escape, sizeof escape, "\\x%02x", c1 ? next : byte);
       out += escape;
     } else {
-      out += c;
+      out += text[i];
     }
   }
   return out;

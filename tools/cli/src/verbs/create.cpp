@@ -1,3 +1,8 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
 #include "core/failure.hpp"
 #include "core/interrupt.hpp"
 #include "core/json.hpp"
@@ -6,6 +11,26 @@
 #include "verbs/verbs.hpp"
 
 namespace computesdk::cli {
+namespace {
+
+/// Tells the id. A sandbox of which nobody will know is not left behind.
+int hand(Sandbox& sandbox, bool asJson) {
+  std::string text = sandbox.sandboxId();
+  if (asJson) {
+    JsonWriter json;
+    json.beginObject();
+    writeSandbox(json, sandbox.lastInfo());
+    json.endObject();
+    text = json.str();
+  }
+  if (interrupted() == 0 && writeAll(STDOUT_FILENO, text + "\n")) return 0;
+  int number = errno;
+  (void)sandbox.destroy(nothrow);
+  if (interrupted() != 0) return 128 + interrupted();
+  return number == EPIPE ? 128 + SIGPIPE : fail(stdoutFailure(number), false);
+}
+
+}  // namespace
 
 int createVerb(std::span<const std::string> words) {
   CommonFlags common;
@@ -26,16 +51,7 @@ int createVerb(std::span<const std::string> words) {
   options->keep = true;
   auto sandbox = createSandbox(*session, std::move(*options), false);
   if (!sandbox) return fail(sandbox.error(), common.json);
-  if (common.json) {
-    JsonWriter json;
-    json.beginObject();
-    writeSandbox(json, sandbox->lastInfo());
-    json.endObject();
-    print(json.str() + "\n");
-  } else {
-    print(sandbox->sandboxId() + "\n");
-  }
-  return 0;
+  return hand(*sandbox, common.json);
 }
 
 }  // namespace computesdk::cli
