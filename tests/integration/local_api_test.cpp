@@ -45,6 +45,15 @@ TEST_F(LocalApi, ArgumentsAreNotSeenByAShell) {
   EXPECT_EQ(sandbox.runCommand({"/bin/echo", "$HOME; `id` 'x\"  y"}).stdout_, "$HOME; `id` 'x\"  y\n");
 }
 
+TEST_F(LocalApi, AWordTooLongForTheKernelIsTheCommandsEnd) {
+  Sandbox sandbox = create();
+  for (std::size_t size : {std::size_t{200} << 10, std::size_t{2} << 20}) {
+    EXPECT_EQ(sandbox.runCommand({"true", std::string(size, 'a')}).exitCode, 126) << size;
+    EXPECT_EQ(sandbox.runCommand({"true"}, {.env = {{"A", std::string(size, 'a')}}}).exitCode, 126) << size;
+  }
+  EXPECT_EQ(sandbox.runCommand({"true"}).exitCode, 0);
+}
+
 TEST_F(LocalApi, WorkingDirectoryEnvironmentAndInput) {
   Sandbox sandbox = create({.envs = {{"A", "1"}, {"B", "2"}}, .directory = "/work/deep"});
   EXPECT_EQ(sandbox.runCommand("pwd; echo $A$B$C", {.env = {{"B", "b"}, {"C", "c"}}}).stdout_, "/work/deep\n1bc\n");

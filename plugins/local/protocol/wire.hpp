@@ -366,12 +366,12 @@ inline bool parseExec(const char* body, std::size_t size, char** pointers, ExecR
   request.cwd = reader.text(4095);
   request.argv = pointers;
   for (std::uint32_t i = 0; i < arguments && reader.ok(); ++i) {
-    *pointers++ = const_cast<char*>(reader.text(1U << 20).data);
+    *pointers++ = const_cast<char*>(reader.text(kMaxBody).data);
   }
   *pointers++ = nullptr;
   request.envp = pointers;
   for (std::uint32_t i = 0; i < variables && reader.ok(); ++i) {
-    *pointers++ = const_cast<char*>(reader.text(1U << 20).data);
+    *pointers++ = const_cast<char*>(reader.text(kMaxBody).data);
   }
   *pointers = nullptr;
   return reader.atEnd() && request.argv[0][0] != 0;
