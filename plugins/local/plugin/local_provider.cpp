@@ -296,7 +296,7 @@ class LocalProvider {
     std::int32_t pid = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
     if (error != std::errc() || end != text.data() + text.size() || pid <= 0) {
-      throw plugin::Error(CSDK_NOT_FOUND, "there is no such command").fix("computesdk inspect SB lists them");
+      throw plugin::Error(CSDK_NOT_FOUND, "there is no such command").fix("computesdk ps SB lists them");
     }
     return take(find(args.target)->attach(pid), Subject::other);
   }

@@ -223,6 +223,13 @@ Result<void> RegistryImpl::trust(const std::filesystem::path& file) {
   std::error_code ignored;
   std::filesystem::path path = std::filesystem::absolute(file, ignored).lexically_normal();
   ErrorInfo error;
+  if (file.empty()) {
+    error.code = ErrorCode::invalidArgument;
+    error.what = "cannot trust a provider";
+    error.why = "no file is named";
+    error.fix = "computesdk provider trust FILE";
+    return error;
+  }
   error.code = ErrorCode::pluginLoad;
   error.what = "cannot trust " + path.string();
   std::string name;
