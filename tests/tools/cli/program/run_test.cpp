@@ -101,7 +101,7 @@ TEST(Run, NobodyReadsAnyMore) {
 
 TEST(Output, AFullDiskIsAnErrorWithItsFiveParts) {
   World world;
-  auto toFull = [&](std::vector<std::string> words) {
+  auto toFull = [&](const std::vector<std::string>& words) {
     Running::Setup setup = world.setup(words);
     setup.argv.insert(setup.argv.begin(), {"/bin/sh", "-c", "exec \"$@\" >/dev/full", "sh"});
     Running running(setup);
