@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <cstdlib>
 
 #include <fstream>
 #include <map>
@@ -30,7 +29,7 @@ std::int64_t nowMs() {
 pid_t statusNumber(pid_t pid, const std::string& key) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(key + ":")) return static_cast<pid_t>(std::strtol(line.c_str() + key.size() + 1, nullptr, 10));
+    if (line.starts_with(key + ":")) return static_cast<pid_t>(strtol(line.c_str() + key.size() + 1, nullptr, 10));
   }
   return 0;
 }
