@@ -15,8 +15,8 @@ char* argumentTable[protocol::kMaxArguments + 2];
 void addClient(int fd, int network) {
   for (int i = 0; i < kMaxClients; ++i) {
     if (self.clients[i] >= 0) continue;
+    if (sys::epollControl(self.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup, key(Source::kClient, i)) < 0) break;
     self.clients[i] = fd;
-    sys::epollControl(self.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup, key(Source::kClient, i));
     const protocol::ReadyBody ready{};
     int fds[3] = {self.rootFd, network, -1};
     if (network >= 0) fds[2] = static_cast<int>(sys::call(__NR_pidfd_open, self.ownPid, 0));

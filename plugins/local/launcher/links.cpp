@@ -89,9 +89,10 @@ int addLink(int fd, int box, bool creator) {
     if (link.used) continue;
     const std::uint32_t generation = link.generation + 1;
     link = Link{true, fd, box, creator, creator, false, generation};
-    sys::epollControl(launcher.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup,
-                      topicKey(Topic::kLink, i, 0, generation));
-    return i;
+    const int watched = sys::epollControl(launcher.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup,
+                                          topicKey(Topic::kLink, i, 0, generation));
+    if (watched < 0) dropLink(link);  // its end would never be seen
+    return watched < 0 ? watched : i;
   }
   sys::closeFd(fd);
   return -sys::kEmfile;
@@ -108,14 +109,11 @@ void serveLink(int index) {
   ReceivedFds fds;
   const sys::Word size = receive(link.fd, frame, sizeof frame, fds, false);
   if (size == -sys::kEagain) return;
-  if (size <= 0) {
+  protocol::Header header;
+  if (size <= 0 || !protocol::parseInlineHeader(frame, static_cast<std::size_t>(size), header)) {
+    // Gone, or as good as gone.
     Box& box = launcher.boxes[link.box];
     if (link.creator && (box.flags & protocol::kCreateDieWithHost) != 0) killBox(box);
-    dropLink(link);
-    return;
-  }
-  protocol::Header header;
-  if (!protocol::parseInlineHeader(frame, static_cast<std::size_t>(size), header)) {
     dropLink(link);
     return;
   }
