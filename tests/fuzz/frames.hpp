@@ -1,7 +1,7 @@
 // Frames as the product writes them, for seeds.
 #pragma once
 
-#include <plugins/local/protocol/wire.hpp>
+#include <protocol/wire.hpp>
 #include <string>
 #include <vector>
 

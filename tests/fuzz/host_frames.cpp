@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <plugins/local/engine/channel.hpp>
+#include <engine/channel.hpp>
 
 #include "frames.hpp"
 #include "target.hpp"

@@ -8,10 +8,10 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <plugins/local/rootfs/layer.hpp>
-#include <plugins/local/rootfs/tree.hpp>
+#include <plugins/local/rootfs/image_builder.hpp>
+#include <rootfs/layer.hpp>
+#include <rootfs/tree.hpp>
 #include <set>
-#include <tests/plugins/local/rootfs/image_builder.hpp>
 
 #include "target.hpp"
 

@@ -1,5 +1,5 @@
 // A registry entry's meta.json: what is read of it comes back when it is written and read again.
-#include <plugins/local/engine/meta.hpp>
+#include <engine/meta.hpp>
 #include <string_view>
 
 #include "target.hpp"
