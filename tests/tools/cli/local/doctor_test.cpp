@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -59,6 +60,17 @@ TEST(Doctor, ShowsEachPart) {
   Ended text = world.run({"doctor"});
   for (const char* name : kParts) EXPECT_NE(text.out.find(std::string(" ") + name + ": "), std::string::npos) << name;
   EXPECT_EQ(world.run({"doctor", "-q"}).out, "");
+}
+
+TEST(Doctor, AStateFolderThatOthersMayWriteFails) {
+  World world(false);
+  world.env["XDG_STATE_HOME"] = world.path("shared").string();
+  const auto folder = world.path("shared") / "computesdk";
+  std::filesystem::create_directories(folder);
+  std::filesystem::permissions(folder, std::filesystem::perms(0777));
+  Checks checks = checksOf(world.run({"doctor", "--json"}));
+  EXPECT_EQ(checks["state folder"]["state"], "fail");
+  EXPECT_EQ(checks["state folder"]["fix"], "chmod 700 " + folder.string());
 }
 
 TEST(Doctor, ProvesIt) {

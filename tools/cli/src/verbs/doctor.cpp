@@ -1,6 +1,7 @@
 #include <linux/landlock.h>
 #include <pwd.h>
 #include <rapidjson/document.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -200,6 +201,13 @@ void checkStateFolder(std::vector<Check>& checks) {
     check.detail = there.string() + " cannot be written";
     check.cost = "names cannot be kept";
     check.fix = "make it writable, or set XDG_STATE_HOME";
+  }
+  struct stat info = {};
+  if (stat(there.c_str(), &info) == 0 && there == folder / "computesdk" && (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    check.state = State::fail;
+    check.detail = "other users can write to " + there.string();
+    check.cost = "names and tokens are not kept there";
+    check.fix = "chmod 700 " + there.string();
   }
   checks.push_back(std::move(check));
 }
