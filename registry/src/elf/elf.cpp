@@ -178,7 +178,6 @@ std::optional<std::uint64_t> countSymbols(ElfReader& reader, const Dynamic& dyna
 }
 
 std::optional<Tables> findTables(ElfReader& reader, const Dynamic& dynamic) {
-  Tables out;
   auto count = countSymbols(reader, dynamic);
   if (!count || *count > kMaxSymbols) return std::nullopt;
   auto strings = reader.offsetOf(dynamic.strings, dynamic.stringsSize);
