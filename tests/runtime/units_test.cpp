@@ -162,6 +162,10 @@ TEST(Memory, AFolderThatOthersMayWriteIsRefused) {
   auto saved = SandboxMemory(folder.path()).save(sandbox);
   ASSERT_FALSE(saved);
   EXPECT_EQ(saved.error().fix, "chmod 700 " + folder.path().string());
+  ASSERT_EQ(::chmod(folder.path().c_str(), 01777), 0);
+  saved = SandboxMemory(folder.path()).save(sandbox);
+  ASSERT_FALSE(saved);
+  EXPECT_EQ(saved.error().fix.find("chmod"), std::string::npos) << "a folder for everybody stays so";
 }
 
 TEST(Memory, TellsWhetherTheMakerRuns) {

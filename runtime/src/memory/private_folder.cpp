@@ -44,7 +44,10 @@ Result<void> makePrivateFolder(const std::filesystem::path& folder, const std::s
                        "set XDG_STATE_HOME to a folder of yours");
   }
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return folderError(what, "other users can write to the folder " + name, "chmod 700 " + name);
+    // One for everybody, such as /tmp, stays so.
+    const bool shared = (info.st_mode & S_ISVTX) != 0 || info.st_uid != us;
+    return folderError(what, "other users can write to the folder " + name,
+                       shared ? "set XDG_STATE_HOME to a folder of your own" : "chmod 700 " + name);
   }
   return {};
 }
