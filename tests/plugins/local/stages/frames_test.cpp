@@ -142,7 +142,9 @@ class LiveFrames : public ::testing::Test {
     auto registry = openRegistry(scratch_.path());
     EXPECT_TRUE(registry.ok());
     registry_ = std::move(*registry);
-    auto launcher = Launcher::start({}, registry_.get(), getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr);
+    LauncherKey key;
+    if (rootEngine()) key.engine = EngineKind::kRoot;
+    auto launcher = Launcher::start(key, registry_.get(), getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr);
     EXPECT_TRUE(launcher.ok());
     launcher_ = std::move(*launcher);
   }

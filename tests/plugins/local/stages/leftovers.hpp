@@ -9,8 +9,9 @@ namespace computesdk::local::testing {
 
 class Leftovers {
  public:
-  // Remembers what is there already. `scratch`: the folder in which the registry is.
-  explicit Leftovers(std::string scratch);
+  // Remembers what is there already. `scratch`: the folder in which the registry is. `groups`: whether control groups
+  // are used; else those of others are none of our business.
+  Leftovers(std::string scratch, bool groups);
 
   // To be called between a crash and the next start: control groups whose launcher is gone by now.
   void beforeNextStart();

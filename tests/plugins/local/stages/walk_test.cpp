@@ -47,6 +47,7 @@ class Stages : public ::testing::TestWithParam<Case> {
     EngineOptions options;
     options.registryDirectory = scratch_.path();
     options.useCgroups = getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr;
+    if (rootEngine()) options.engine = EngineKind::kRoot;
     return options;
   }
 
@@ -73,7 +74,7 @@ TEST_P(Stages, NothingIsLeft) {
   ASSERT_EQ(whole.alive, "");
   ASSERT_EQ(whole.hostCode, 0);
   startAgain();
-  Leftovers leftovers(scratch_.path());
+  Leftovers leftovers(scratch_.path(), options().useCgroups);
   int stages = 0;
   for (int stop = given.first; !HasFailure(); stop += given.step, ++stages) {
     SCOPED_TRACE(std::string("the ") + toString(given.victim) + " was killed at its stop " + std::to_string(stop));
@@ -81,7 +82,13 @@ TEST_P(Stages, NothingIsLeft) {
     ASSERT_EQ(one.alive, "");
     leftovers.beforeNextStart();
     startAgain();
-    EXPECT_EQ(leftovers.found(), std::vector<std::string>{});
+    std::vector<std::string> left = leftovers.found();
+    // Groups are the only thing that is shared with programs that run beside this one: theirs may still be emptying.
+    for (int again = 0; again < 3 && !left.empty() && left[0].starts_with("control group"); ++again) {
+      startAgain();
+      left = leftovers.found();
+    }
+    EXPECT_EQ(left, std::vector<std::string>{});
     if (!one.killed) break;
   }
   EXPECT_GT(stages, 0);
