@@ -88,6 +88,24 @@ TEST_F(LocalRun, TheMemoryLimitIsNamedAsTheCause) {
   EXPECT_NE(world.run(words).out.find("\"out_of_memory\":true"), std::string::npos);
 }
 
+TEST_F(LocalRun, OutputThatIsDroppedIsTold) {
+  const std::vector<std::string> words = {"run", "-o", "output_bytes=1000", "--status-fd", "2", "--", "head", "-c"};
+  auto with = [&](const char* size) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {size, "/dev/zero"});
+    return world.run(all);
+  };
+  Ended less = with("1000");
+  EXPECT_EQ(less.out.size(), 1000U);
+  EXPECT_EQ(less.err.find("dropped"), std::string::npos) << less.err;
+  EXPECT_NE(less.err.find("\"truncated\":false"), std::string::npos) << less.err;
+  Ended more = with("5000");
+  EXPECT_EQ(more.code, 0) << "how the command ended is its own affair";
+  EXPECT_EQ(more.out.size(), 1000U);
+  EXPECT_NE(more.err.find("output beyond the sandbox's limit was dropped"), std::string::npos) << more.err;
+  EXPECT_NE(more.err.find("\"truncated\":true"), std::string::npos) << more.err;
+}
+
 TEST_F(LocalRun, WithoutIsolationWarnsEachTime) {
   for (int time = 0; time < 2; ++time) {
     Ended ended = world.run({"run", "--isolation", "none", "--", "pwd"});

@@ -75,6 +75,7 @@ std::string statusJson(const CommandReport& report) {
   bool signalled = report.result && report.result->status.kind == ExitStatus::Kind::signal;
   signalled ? json.field("signal", report.result->status.value) : json.key("signal").null();
   json.field("out_of_memory", report.result && report.result->status.outOfMemory);
+  json.field("truncated", report.result && report.result->status.truncated);
   report.result ? json.field("duration_ms", report.result->duration.count()) : json.key("duration_ms").null();
   json.optionalField("provider", report.provider).optionalField("sandbox_id", report.sandboxId);
   json.field("kept", report.kept && !report.sandboxId.empty());
@@ -116,7 +117,7 @@ Result<CommandResult> runAttached(Sandbox& sandbox, const std::vector<std::strin
                                   const std::string& cwd, const StringMap& env) {
   if (flags.tty) {
     auto result = runOnTerminal(sandbox, argv, flags, cwd, env);
-    if (result) explainKill(result->status, sandbox);
+    if (result) explainLimits(result->status, sandbox);
     return result;
   }
   OutputState output;
@@ -136,11 +137,16 @@ Result<CommandResult> runAttached(Sandbox& sandbox, const std::vector<std::strin
     return stdoutFailure(output.failure);
   }
   if (result && !flags.json && !output.written) explainSilence(*result, argv.front());
-  if (result && !flags.json) explainKill(result->status, sandbox);
+  if (result && !flags.json) explainLimits(result->status, sandbox);
   return result;
 }
 
-void explainKill(const ExitStatus& status, const Sandbox& sandbox) {
+void explainLimits(const ExitStatus& status, const Sandbox& sandbox) {
+  if (status.truncated) {
+    std::string text = "computesdk: output beyond the sandbox's limit was dropped";
+    if (sandbox.provider() == "local") text += "; a new one passes more with -o output_bytes=BYTES";
+    printErr(text + "\n");
+  }
   if (!status.outOfMemory) return;
   std::int64_t limit = sandbox.lastInfo().memoryBytes;
   std::string text = "computesdk: killed at the sandbox's memory limit";

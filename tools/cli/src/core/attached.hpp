@@ -40,8 +40,9 @@ Result<void> checkCommandFlags(const CommandFlags& flags);
 /// Tells the end: the failure, or with `json` the result; writes --status-fd. Returns the program's exit code.
 int finishCommand(const CommandReport& report, const CommandFlags& flags);
 
-/// Says on stderr that the memory limit ended the command, which 137 does not say. Nothing if it did not.
-void explainKill(const ExitStatus& status, const Sandbox& sandbox);
+/// Says on stderr that the memory limit ended the command, which 137 does not say, or that output was dropped, which
+/// nothing says. Nothing if neither is so.
+void explainLimits(const ExitStatus& status, const Sandbox& sandbox);
 
 /// {"command_id": …, "exit_code": …, …}
 std::string resultJson(const CommandResult& result);

@@ -84,13 +84,13 @@ Result<CommandResult> runIn(Sandbox& sandbox, const CodeFlags& flags, const std:
     options.onStderr = pass(STDERR_FILENO);
   }
   auto ran = sandbox.runCode(nothrow, code, options);
-  if (failure != 0 && failure != EPIPE) return fileFailure("write to", "stdout", failure);
+  if (failure != 0 && failure != EPIPE) return stdoutFailure(failure);
   if (!ran) return std::move(ran).error();
   // The interpreter is not there to say it.
   if (!flags.command.json && !written && ran->exitCode == 127 && ran->status.kind == ExitStatus::Kind::code) {
     printErr("computesdk: nothing in the sandbox runs " + ran->language + "\n");
   }
-  if (!flags.command.json) explainKill(ran->status, sandbox);
+  if (!flags.command.json) explainLimits(ran->status, sandbox);
   CommandResult result;
   result.stdout_ = std::move(ran->stdout_);
   result.stderr_ = std::move(ran->stderr_);
