@@ -1,5 +1,6 @@
 // Birth and death of sandboxes.
 #include "launcher.hpp"
+#include "process_table.hpp"
 
 namespace computesdk::local {
 namespace {
@@ -105,6 +106,35 @@ void killBox(Box& box) {
   sys::call(__NR_pidfd_send_signal, box.pidfd, signal, 0, 0);
 }
 
+namespace {
+
+// Descends from us, but from no living init.
+bool orphaned(int pid, int own) {
+  for (int depth = 0; depth < 4096 && pid > 1; ++depth) {
+    for (const Box& box : launcher.boxes) {
+      if (box.used && box.pid == pid) return false;
+    }
+    Stat stat;
+    if (!readStat(pid, stat)) return false;
+    if (stat.parent == own) return true;
+    pid = stat.parent;
+  }
+  return false;
+}
+
+// Without a pid namespace, what the commands of a killed init have become comes to us.
+void endOrphans() {
+  const int own = static_cast<int>(sys::call(__NR_getpid));
+  killEach([&](int pid) { return orphaned(pid, own); });
+  forEachProcess([&](int pid) {
+    Stat stat;
+    if (!readStat(pid, stat) || stat.state != 'Z' || stat.parent != own || !orphaned(pid, own)) return false;
+    return sys::call(__NR_wait4, pid, 0, 1 /* WNOHANG */, 0) > 0;
+  });
+}
+
+}  // namespace
+
 void boxEnded(int index) {
   Box& box = launcher.boxes[index];
   int status = 0;
@@ -116,6 +146,8 @@ void boxEnded(int index) {
   sys::closeFd(box.init);
   box.used = false;
   --launcher.boxCount;
+  const bool killed = (status & 0x7f) != 0;
+  if (killed && !launcher.config->isolated) endOrphans();
   for (Link& link : launcher.links) {
     if (!link.used || link.box != index) continue;
     if (link.awaitsEnd) sendBody(link.fd, FrameType::kReply, protocol::ReplyBody{});

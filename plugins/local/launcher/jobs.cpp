@@ -412,30 +412,10 @@ void signalJob(const Job& job, int number) {
   }
   if (job.pid > 0) sys::killPid(-job.pid, kSigKill);
   const std::uint64_t label = labelOf(job);
-  // Again until none is left: what forks between two looks is caught by the next one.
-  for (int pass = 0; pass < 64; ++pass) {
-    const int found = forEachProcess([&](int pid) {
-      Stat stat;
-      if (!labelled(pid, label) || !readStat(pid, stat) || stat.state == 'Z' || stat.state == 'X') return false;
-      if (!ours(pid)) return false;
-      sys::killPid(pid, kSigKill);
-      return true;
-    });
-    if (found == 0) return;
-  }
+  killEach([&](int pid) { return labelled(pid, label) && ours(pid); });
 }
 
-void killDescendants() {
-  for (int pass = 0; pass < 64; ++pass) {
-    const int found = forEachProcess([](int pid) {
-      Stat stat;
-      if (!ours(pid) || !readStat(pid, stat) || stat.state == 'Z' || stat.state == 'X') return false;
-      sys::killPid(pid, kSigKill);
-      return true;
-    });
-    if (found == 0) return;
-  }
-}
+void killDescendants() { killEach(ours); }
 
 namespace {
 

@@ -83,6 +83,7 @@ void prepareProcess() {
 void runLauncher(Config& config) {
   prepareProcess();
   launcher.config = &config;
+  if (!config.isolated) sys::prctl(36 /* PR_SET_CHILD_SUBREAPER */, 1);
   launcher.epoll = sys::epollCreate();
   launcher.timer = static_cast<int>(sys::call(__NR_timerfd_create, sys::kBootClock, sys::kCloexec | sys::kNonblock));
   sys::epollControl(launcher.epoll, sys::kAdd, kLauncherSocket, sys::kIn | sys::kReadHangup, topicKey(Topic::kHost, 0));

@@ -42,4 +42,26 @@ int forEachProcess(Visit visit) {
   return visited;
 }
 
+// Kills every process of which `mine(pid)` holds, and what they start meanwhile. Looks again until nobody new is seen,
+// dead or alive: one that has died since the list was taken may have a child that is younger than the list.
+template <typename Mine>
+void killEach(Mine mine) {
+  std::uint64_t deadBefore = 0;
+  for (int pass = 0; pass < 64; ++pass) {
+    std::uint64_t dead = 0;
+    const int living = forEachProcess([&](int pid) {
+      Stat stat;
+      if (!mine(pid) || !readStat(pid, stat)) return false;
+      if (stat.state == 'Z' || stat.state == 'X') {
+        dead += static_cast<std::uint64_t>(pid) * 0x9e3779b97f4a7c15;
+        return false;
+      }
+      sys::killPid(pid, 9);
+      return true;
+    });
+    if (living == 0 && dead == deadBefore) return;
+    deadBefore = dead;
+  }
+}
+
 }  // namespace computesdk::local
