@@ -39,7 +39,7 @@ Error notRegular(const std::string& path, const struct stat& status) {
   error.message = path + " is neither a file nor a folder";
   error.why =
       "Devices, pipes and sockets of a sandbox are not opened from outside: they could hold up or steer the host.";
-  error.fix = "Read it with a command inside the sandbox.";
+  error.fix = "Use it with a command inside the sandbox.";
   return error;
 }
 

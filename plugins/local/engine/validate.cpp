@@ -44,16 +44,16 @@ Status checkPairs(const char* field, const Pairs& pairs, bool environment, std::
 
 Status checkLimits(const Limits& limits) {
   if (limits.memoryBytes < (4ULL << 20) || limits.memoryBytes > (1ULL << 46)) {
-    return invalid("memory", std::to_string(limits.memoryBytes) + " bytes", "Give at least 4M.");
+    return invalid("memory", std::to_string(limits.memoryBytes) + " bytes", "Give 4M to 64T.");
   }
   if (limits.processes == 0 || limits.processes > 100000) {
     return invalid("pids", std::to_string(limits.processes), "Give 1 to 100000.");
   }
   if (limits.milliCpus != 0 && (limits.milliCpus < 10 || limits.milliCpus > 8192000)) {
-    return invalid("cpus", std::to_string(limits.milliCpus) + " thousandths", "Give at least 0.01.");
+    return invalid("cpus", std::to_string(limits.milliCpus) + " thousandths", "Give 0.01 to 8192.");
   }
   if (limits.diskBytes < (64ULL << 10) || limits.diskBytes > (1ULL << 46)) {
-    return invalid("disk", std::to_string(limits.diskBytes) + " bytes", "Give at least 64K.");
+    return invalid("disk", std::to_string(limits.diskBytes) + " bytes", "Give 64K to 64T.");
   }
   if (limits.openFiles < 16 || limits.openFiles > (1U << 20)) {
     return invalid("open files", std::to_string(limits.openFiles), "Give 16 to 1048576.");
@@ -101,7 +101,8 @@ Status validate(const CreateSpec& spec) {
   if (total > 24 * 1024)
     return invalid("envs and metadata", "together more than 24 KiB", "Put large values into files.");
   if (!spec.workdir.empty() && !plainAbsolute(spec.workdir)) {
-    return invalid("workdir", "\"" + spec.workdir + "\" is not an absolute path", "For example /workspace.");
+    return invalid("workdir", "\"" + spec.workdir + "\" is not an absolute path without . and ..",
+                   "Give one such as /workspace.");
   }
   if (spec.ttl.count() < 0) return invalid("ttl", "negative", "Give a time, or 0 for none.");
   if (spec.ports.size() > 16) return invalid("ports", "more than 16", "Open others later, one by one.");
@@ -109,7 +110,7 @@ Status validate(const CreateSpec& spec) {
     if (port == 0) return invalid("ports", "0", "Ports are 1 to 65535.");
   }
   if (!spec.templateSource.empty() && !plainAbsolute(spec.templateSource)) {
-    return invalid("template", "\"" + spec.templateSource + "\" is not an absolute path",
+    return invalid("template", "\"" + spec.templateSource + "\" is not an absolute path without . and ..",
                    "Give the absolute path of a root file system or of an OCI layout.");
   }
   if (!spec.templateSource.empty() && !spec.snapshotId.empty()) {
