@@ -96,8 +96,12 @@ TEST_F(Background, AShellOnATerminalHasItsSizeAndItsKeys) {
   shell.write("stty size; echo at$((40+2))\n");
   EXPECT_TRUE(shell.waitForOutput("24 80"));
   EXPECT_TRUE(shell.waitForOutput("at42"));
-  shell.write("sleep 300; echo in''terrupted\n");
-  shell.write("\x03");  // Ctrl-C is for what runs inside, whenever it comes
+  shell.write("PS1='ended:$?:'\n");  // each prompt says how the last command ended
+  EXPECT_TRUE(shell.waitForOutput("ended:0:"));
+  shell.write("sh -c \"echo sl''eeps; exec sleep 300\"\n");
+  EXPECT_TRUE(shell.waitForOutput("sleeps"));
+  shell.write("\x03");  // Ctrl-C is for what runs inside
+  EXPECT_TRUE(shell.waitForOutput("ended:130:"));
   shell.write("echo after''wards; exit 9\n");
   EXPECT_TRUE(shell.waitForOutput("afterwards"));
   EXPECT_EQ(shell.wait().code, 9);
