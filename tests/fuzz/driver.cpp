@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
       return 2;
     }
     if (word == "--seconds") {
-      seconds = atof(argv[++i]);
+      seconds = strtod(argv[++i], nullptr);
     } else if (word == "--seed") {
       seed = strtoull(argv[++i], nullptr, 10);
     } else if (word == "--write-seeds") {
