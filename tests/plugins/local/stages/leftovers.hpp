@@ -9,7 +9,7 @@ namespace computesdk::local::testing {
 
 class Leftovers {
  public:
-  // Remembers what is there already. `scratch`: the folder in which the registry is. `groups`: whether control groups
+  // Remembers what is there already, and as root gives this thread a mount namespace of its own. `scratch`: the folder in which the registry is. `groups`: whether control groups
   // are used; else those of others are none of our business.
   Leftovers(std::string scratch, bool groups);
 
@@ -20,6 +20,7 @@ class Leftovers {
 
  private:
   std::string scratch_;
+  bool looksAtMounts_;
   std::set<std::string> mounts_;
   std::vector<std::string> places_;  // folders in which launchers' groups are made
   std::set<std::string> known_, dead_;
