@@ -9,8 +9,8 @@ namespace computesdk::local::testing {
 
 class Leftovers {
  public:
-  // Remembers what is there already, and as root gives this thread a mount namespace of its own. `scratch`: the folder in which the registry is. `groups`: whether control groups
-  // are used; else those of others are none of our business.
+  // Remembers what is there already, and as root gives this thread a mount namespace of its own. `scratch`: the folder
+  // in which the registry is. `groups`: whether control groups are used; else those of others are none of our business.
   Leftovers(std::string scratch, bool groups);
 
   // To be called between a crash and the next start: control groups whose launcher is gone by now.
