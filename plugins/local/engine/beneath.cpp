@@ -39,7 +39,6 @@ Error pathError(int code, const std::string& path, const char* what) {
     case ENAMETOOLONG: error.fix = "A name has at most 255 bytes, a path 4095."; break;
     case EISDIR: error.fix = "It is a folder: name a file in it."; break;
     case ENOTDIR: error.fix = "A part of the path is a file: name a folder."; break;
-    case ENOTEMPTY: error.fix = "The folder is not empty: remove it with all that is in it."; break;
     case EEXIST: error.fix = "Remove what is there, or choose another name."; break;
     case EROFS: error.fix = "Write below /home/sandbox, /work or /tmp; the rest of a sandbox is read-only."; break;
     case ENOSPC: error.fix = "The sandbox's disk is full: remove files, or create it with a larger disk."; break;

@@ -44,16 +44,16 @@ Status checkPairs(const char* field, const Pairs& pairs, bool environment, std::
 
 Status checkLimits(const Limits& limits) {
   if (limits.memoryBytes < (4ULL << 20) || limits.memoryBytes > (1ULL << 46)) {
-    return invalid("memory", std::to_string(limits.memoryBytes) + " bytes", "Give 4M to 64T.");
+    return invalid("memory", std::to_string(limits.memoryBytes) + " bytes", "Give at least 4M, at most 64T.");
   }
   if (limits.processes == 0 || limits.processes > 100000) {
     return invalid("pids", std::to_string(limits.processes), "Give 1 to 100000.");
   }
   if (limits.milliCpus != 0 && (limits.milliCpus < 10 || limits.milliCpus > 8192000)) {
-    return invalid("cpus", std::to_string(limits.milliCpus) + " thousandths", "Give 0.01 to 8192.");
+    return invalid("cpus", std::to_string(limits.milliCpus) + " thousandths", "Give at least 0.01, at most 8192.");
   }
   if (limits.diskBytes < (64ULL << 10) || limits.diskBytes > (1ULL << 46)) {
-    return invalid("disk", std::to_string(limits.diskBytes) + " bytes", "Give 64K to 64T.");
+    return invalid("disk", std::to_string(limits.diskBytes) + " bytes", "Give at least 64K, at most 64T.");
   }
   if (limits.openFiles < 16 || limits.openFiles > (1U << 20)) {
     return invalid("open files", std::to_string(limits.openFiles), "Give 16 to 1048576.");
