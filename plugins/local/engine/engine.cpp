@@ -342,6 +342,10 @@ Result<std::shared_ptr<SandboxState>> Engine::Impl::makeBy(EngineKind engine, co
     const Status ready = sent == EPIPE ? Status(startFailure(**launcher)) : awaitReady(making, state->control.get());
     if (ready.ok()) return state;
     removeBegun(*state);
+    if (attempt == 0 && (*launcher)->gone() && (*launcher)->reasonOfDeath().step == protocol::Step::kNone) {
+      dead = launcher->get();  // it was killed meanwhile
+      continue;
+    }
     return ready.error();
   }
 }

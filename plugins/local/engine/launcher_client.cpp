@@ -158,7 +158,8 @@ std::uint32_t Launcher::uidOfNext() const {
 
 int Launcher::create(std::span<const char> body, int initEnd, int controlEnd) const {
   const int fds[] = {initEnd, controlEnd};
-  return sendFrame(socket_.get(), protocol::FrameType::kCreate, body, fds);
+  const int sent = sendFrame(socket_.get(), protocol::FrameType::kCreate, body, fds);
+  return sent == ECONNRESET ? EPIPE : sent;  // it is gone, and had not read all that it was sent
 }
 
 protocol::StartedBody Launcher::reasonOfDeath() {
