@@ -28,6 +28,19 @@ static csdk_status exec_nothing(csdk_provider* provider, csdk_call call, const c
   return CSDK_OK;
 }
 
+static csdk_status create_nothing(csdk_provider* provider, csdk_call call, const csdk_create_args* args) {
+  const csdk_sandbox_info info = {.struct_size = sizeof info, .id = {"sandbox", 7}, .status = CSDK_SANDBOX_RUNNING};
+  (void)args;
+  return provider->host->emit_sandbox(provider->host, call, &info);
+}
+
+static csdk_status destroy_nothing(csdk_provider* provider, csdk_call call, const csdk_target_args* args) {
+  (void)provider;
+  (void)call;
+  (void)args;
+  return CSDK_OK;
+}
+
 static const csdk_plugin table = {
     .struct_size = sizeof table,
     .abi_minor = CSDK_ABI_MINOR,
@@ -36,6 +49,8 @@ static const csdk_plugin table = {
     .version = {"1.0.0", 5},
     .provider_open = open_provider,
     .provider_close = close_provider,
+    .sandbox_create = create_nothing,
+    .sandbox_destroy = destroy_nothing,
     .exec = exec_nothing,
 };
 
