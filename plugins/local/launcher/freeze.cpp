@@ -14,13 +14,16 @@ bool moves(int pid) {
   return readStat(pid, stat) && (stat.state == 'R' || stat.state == 'S');
 }
 
-// A stop takes effect when its process next runs. 0, or -errno when somebody goes on.
+// A stop takes effect when its process next runs. 0, or -errno when somebody goes on; then all go on.
 int stopAll() {
   const std::int64_t end = sys::nowMs(sys::kMonotonic) + kPatienceMs;
   for (;;) {
     sys::killPid(-1, kSigStop);
     if (forEachProcess(moves) == 0) return 0;
-    if (sys::nowMs(sys::kMonotonic) > end) return -sys::kEagain;
+    if (sys::nowMs(sys::kMonotonic) > end) {
+      sys::killPid(-1, kSigContinue);
+      return -sys::kEagain;
+    }
     const __kernel_timespec millisecond{0, 1000000};
     sys::call(__NR_nanosleep, sys::word(&millisecond), 0);
   }
@@ -29,17 +32,18 @@ int stopAll() {
 }  // namespace
 
 void freeze(int call) {
-  int result = self.scratch < 0 ? -sys::kEopnotsupp : self.freezer >= 0 ? -sys::kEbusy : stopAll();
-  const protocol::ReplyBody body{-result, protocol::Step::kNone, 0};
-  if (result == 0) result = sendBody(call, protocol::FrameType::kFrozen, body, self.scratch);
-  if (result == 0) {
-    self.freezer = call;
-    sys::epollControl(self.epoll, sys::kAdd, call, sys::kIn | sys::kReadHangup, key(Source::kFreezer, 0));
+  // Without isolation there is no scratch, and "everybody" would be the whole machine.
+  const int refused = self.scratch < 0 ? -sys::kEopnotsupp : self.freezer >= 0 ? -sys::kEbusy : stopAll();
+  const protocol::ReplyBody body{-refused, protocol::Step::kNone, 0};
+  const int sent = sendBody(call, protocol::FrameType::kFrozen, body, refused == 0 ? self.scratch : -1);
+  if (refused < 0) {
+    sys::closeFd(call);
     return;
   }
-  if (self.freezer < 0) sys::killPid(-1, kSigContinue);
-  if (body.error != 0) sendBody(call, protocol::FrameType::kFrozen, body);
-  sys::closeFd(call);
+  self.freezer = call;
+  const int watched =
+      sys::epollControl(self.epoll, sys::kAdd, call, sys::kIn | sys::kReadHangup, key(Source::kFreezer, 0));
+  if (sent < 0 || watched < 0) thaw();
 }
 
 void thaw() {

@@ -1,14 +1,17 @@
 // Root file systems: templates, overlays, OCI images, snapshots; and that none is another sandbox's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <support/plain_fork.hpp>
 
 #include "../rootfs/image_builder.hpp"
 #include "fixture.hpp"
@@ -261,7 +264,17 @@ TEST_F(RootsTest, WithoutIsolationThereIsNoSnapshot) {
   CreateSpec spec;
   spec.isolation = Isolation::kNone;
   const auto sandbox = make(spec);
+  const pid_t bystander = computesdk::testing::plainFork();
+  if (bystander == 0) {
+    for (;;) ::pause();
+  }
+  ::kill(bystander, SIGSTOP);
+  int status = 0;
+  ASSERT_EQ(::waitpid(bystander, &status, WUNTRACED), bystander);
   EXPECT_EQ(sandbox->snapshot("", {}).error().kind, ErrorClass::kUnimplemented);
+  EXPECT_EQ(::waitpid(bystander, &status, WCONTINUED | WNOHANG), 0) << "what stood still outside does so on";
+  ::kill(bystander, SIGKILL);
+  EXPECT_EQ(::waitpid(bystander, &status, 0), bystander);
   EXPECT_EQ(shell(*sandbox, "echo on").out, "on\n");
 }
 
