@@ -79,7 +79,8 @@ Outcome mountScratch(const Config& config, Birth& birth, int& extra) {
     }
     if (result < 0) return failed(Step::kScratch, result);
     shown = showPart(config, spec.uid, place.folder + sizeof "/tmp/" - 1, nullptr, place.target);
-    const bool absent = shown.error == sys::kEnoent;  // a template without /var has no /var/tmp
+    // A template without /var/tmp has none; what else is missing would be missed.
+    const bool absent = shown.error == sys::kEnoent && sys::equal(place.target, "/var/tmp");
     if (!shown.ok() && !absent) return shown;
   }
   result = sys::mount("/workspace", "/work", nullptr, kBind, nullptr);
