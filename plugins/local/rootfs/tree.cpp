@@ -209,6 +209,8 @@ Status giveTo(int folder, std::uint32_t owner) {
     const UniqueFd inner(::openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (inner) {
       if (Status given = giveTo(inner.get(), owner); !given.ok()) return given;
+    } else if (errno != ENOTDIR && errno != ELOOP) {  // a folder all the same
+      return systemError(errno, "cannot open the folder " + name);
     } else if (::fchownat(folder, name.c_str(), owner, owner, AT_SYMLINK_NOFOLLOW) != 0) {
       return systemError(errno, "cannot change the owner of " + name);
     }
