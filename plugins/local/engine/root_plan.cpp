@@ -29,7 +29,8 @@ std::pair<std::string, std::string> splitSource(const std::string& source) {
 Error wrongTemplate(Error error) {
   if (error.kind == ErrorClass::kNotFound) error.kind = ErrorClass::kInvalidArgument;
   error.message = "template: " + error.message;
-  if (error.fix.empty()) error.fix = "Give the absolute path of a root file system or of an OCI layout.";
+  if (error.kind == ErrorClass::kInvalidArgument && error.fix.empty())
+    error.fix = "Give the absolute path of a root file system or of an OCI layout.";
   return error;
 }
 
