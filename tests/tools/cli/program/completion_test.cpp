@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "program.hpp"
 
@@ -33,6 +34,44 @@ TEST(Completion, KnowsVerbsOptionsAndSandboxes) {
   std::string id = world.create();
   EXPECT_EQ(offered(world, "computesdk exec ''"), id + "\n");
   EXPECT_EQ(offered(world, "computesdk fs cat ''"), id + "\n");
+}
+
+/// What another shell says to `script`, which may use the program as computesdk; nothing where it is not installed.
+std::optional<std::string> said(const World& world, const std::string& shell, const std::string& script) {
+  if (!std::filesystem::exists("/usr/bin/" + shell)) return std::nullopt;
+  const std::filesystem::path bin = world.path("bin");
+  std::filesystem::create_directories(bin);
+  std::error_code there;
+  std::filesystem::create_symlink(COMPUTESDK_PROGRAM, bin / "computesdk", there);
+  Running::Setup setup = world.setup({});
+  setup.env["PATH"] = bin.string() + ":/usr/bin:/bin";
+  setup.argv = {"/usr/bin/" + shell, "-c", script};
+  Running running(setup);
+  Ended ended = running.wait();
+  EXPECT_EQ(ended.err, "") << shell;
+  return ended.out;
+}
+
+TEST(Completion, WorksInZsh) {
+  World world;
+  const auto words = said(world, "zsh",
+                          "compdef() { :; }; eval \"$(computesdk completion zsh)\"; _computesdk_words fs ls --lo; "
+                          "_computesdk_words provider de; _computesdk_words run --mem");
+  if (!words) GTEST_SKIP() << "zsh is not installed";
+  for (const char* word : {"--long\n", "detect\n", "--memory\n"}) {
+    EXPECT_NE(words->find(word), std::string::npos) << word << *words;
+  }
+}
+
+TEST(Completion, WorksInFish) {
+  World world;
+  const auto words = said(world, "fish",
+                          "computesdk completion fish | source; complete -C 'computesdk fs ls --lo'; "
+                          "complete -C 'computesdk provider de'; complete -C 'computesdk run --mem'");
+  if (!words) GTEST_SKIP() << "fish is not installed";
+  for (const char* word : {"--long", "detect\t", "--memory"}) {
+    EXPECT_NE(words->find(word), std::string::npos) << word << *words;
+  }
 }
 
 TEST(Completion, IsAScriptForEachShell) {

@@ -64,7 +64,8 @@ std::string shellFunctions() {
       "  local last\n"
       "  for last in \"$@\"; do [ \"$last\" = -- ] && return; done\n"
       "  case \"$last\" in -*)\n"
-      "    computesdk $verb --help 2>/dev/null | sed -n 's/^  \\(-.\\)\\{0,1\\},\\{0,1\\} *\\(--[a-z-]*\\).*/\\2/p'\n"
+      "    computesdk \"${@:1:$skip}\" --help 2>/dev/null | sed -n 's/^  \\(-.\\)\\{0,1\\},\\{0,1\\} "
+      "*\\(--[a-z-]*\\).*/\\2/p'\n"
       "    return ;;\n"
       "  esac\n"
       "  [ $# -eq $((skip + 1)) ] && case \"$verb\" in\n    ";
