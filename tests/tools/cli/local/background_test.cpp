@@ -147,6 +147,9 @@ TEST_F(Background, FoldersOfThisMachineAreShownOnWish) {
   std::ofstream(world.path("work/data/file")) << "outside\n";
   EXPECT_EQ(world.run({"run", "--mount", "./data:/data", "--", "cat", "/data/file"}).out, "outside\n");
   EXPECT_NE(world.run({"run", "-v", "./data:/data", "--", "touch", "/data/new"}).code, 0);
+  std::string option = "mounts=" + world.path("work/data").string() + ":/opted";
+  EXPECT_EQ(world.run({"run", "-o", option, "-v", "./data:/data", "--", "cat", "/data/file", "/opted/file"}).out,
+            "outside\noutside\n");
   Ended wrong = world.run({"run", "--mount", "data", "--", "true"});
   EXPECT_EQ(wrong.code, 125);
   EXPECT_NE(wrong.err.find("is not SRC:DST"), std::string::npos) << wrong.err;

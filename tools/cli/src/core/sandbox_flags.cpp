@@ -71,10 +71,6 @@ void fromConfig(const Config& config, std::string_view key, Parse parse, Target&
   if (auto value = parse(found->second)) target = *value;
 }
 
-}  // namespace
-
-namespace {
-
 /// "SRC:DST[:ro|rw]" lines for the provider, with SRC made absolute.
 Result<std::string> mountLines(const std::vector<std::string>& mounts) {
   std::string lines;
@@ -131,7 +127,11 @@ Result<CreateOptions> createOptions(const SandboxFlags& flags, const CommonFlags
   if (!flags.mounts.empty()) {
     auto lines = mountLines(flags.mounts);
     if (!lines) return std::move(lines).error();
-    options.options.insert_or_assign("mounts", std::move(*lines));
+    auto [given, first] = options.options.try_emplace("mounts", *lines);
+    if (!first) {  // by -o mounts=…
+      const auto* text = std::get_if<std::string>(&given->second);
+      given->second = (text == nullptr ? std::string{} : *text + "\n") + *lines;
+    }
   }
   if (!flags.name.empty()) {
     auto name = parseSandboxName(flags.name);
