@@ -91,7 +91,10 @@ class InputPump {
     std::array<pollfd, 2> wait = {pollfd{STDIN_FILENO, POLLIN, 0}, pollfd{end_, POLLIN, 0}};
     std::array<std::byte, 65536> bytes;
     for (;;) {
-      if (poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) return;
+      if (poll(wait.data(), wait.size(), -1) < 0) {
+        if (errno == EINTR) continue;
+        return;
+      }
       if (wait[1].revents != 0) return;
       if (wait[0].revents == 0) continue;
       ssize_t got = ::read(STDIN_FILENO, bytes.data(), bytes.size());
@@ -126,15 +129,27 @@ int exitOf(const Result<std::optional<ExitStatus>>& ended) {
   return code < 0 ? kOurFailure : code;
 }
 
-Result<std::optional<ExitStatus>> attachTo(const Words& words) {
+struct Found {
+  Process process;
+  bool pty;
+};
+
+/// The command that the words mean.
+Result<Found> reach(const Words& words) {
   auto session = Session::open(words.common);
   if (!session) return std::move(session).error();
   auto sandbox = session->find(words.sandbox);
   if (!sandbox) return std::move(sandbox).error();
   auto info = findCommand(*sandbox, words.command);
   if (!info) return std::move(info).error();
-  Process process = sandbox->processes().get(info->id);
-  if (info->pty && terminal().stdinIsTerminal && terminal().stdoutIsTerminal) {
+  return Found{sandbox->processes().get(info->id), info->pty};
+}
+
+Result<std::optional<ExitStatus>> attachTo(const Words& words) {
+  auto found = reach(words);
+  if (!found) return std::move(found).error();
+  Process& process = found->process;
+  if (found->pty && terminal().stdinIsTerminal && terminal().stdoutIsTerminal) {
     return attachTerminal(process, true, 0);
   }
   AttachOptions options;
@@ -205,17 +220,13 @@ int logsVerb(std::span<const std::string> words) {
   arguments.positional("SB", said.sandbox).positional("ID", said.command);
   if (auto code = parseWords(arguments, words)) return *code;
   catchSignals();
-  auto session = Session::open(said.common);
-  if (!session) return fail(session.error(), false);
-  auto sandbox = session->find(said.sandbox);
-  if (!sandbox) return fail(sandbox.error(), false);
-  auto info = findCommand(*sandbox, said.command);
-  if (!info) return fail(info.error(), false);
+  auto found = reach(said);
+  if (!found) return fail(found.error(), false);
   AttachOptions options;
   options.follow = follow;
   options.onOutput = passOutput();
   options.stop = stopToken();
-  auto ended = sandbox->processes().get(info->id).attach(nothrow, options);
+  auto ended = found->process.attach(nothrow, options);
   if (interrupted() == 0 && !ended) return fail(ended.error(), false);
   return 0;
 }
@@ -249,13 +260,9 @@ int killVerb(std::span<const std::string> words) {
   arguments.positional("SB", said.sandbox).positional("ID", said.command);
   if (auto code = parseWords(arguments, words)) return *code;
   catchSignals();
-  auto session = Session::open(said.common);
-  if (!session) return fail(session.error(), false);
-  auto sandbox = session->find(said.sandbox);
-  if (!sandbox) return fail(sandbox.error(), false);
-  auto info = findCommand(*sandbox, said.command);
-  if (!info) return fail(info.error(), false);
-  auto sent = sandbox->processes().get(info->id).signal(nothrow, static_cast<int>(number), true, stopToken());
+  auto found = reach(said);
+  if (!found) return fail(found.error(), false);
+  auto sent = found->process.signal(nothrow, static_cast<int>(number), true, stopToken());
   return sent ? 0 : fail(sent.error(), false);
 }
 
