@@ -16,6 +16,7 @@
 
 #include "channel.hpp"
 #include "diagnosis.hpp"
+#include "identity.hpp"
 #include "launcher_client.hpp"
 #include "meta.hpp"
 #include "network/network.hpp"

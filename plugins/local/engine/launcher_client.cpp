@@ -5,14 +5,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "root_plan.hpp"
+#include "identity.hpp"
 
 extern "C" {
 extern const char computesdk_local_helper_start[] __attribute__((visibility("hidden")));
@@ -67,13 +65,6 @@ int spawnHelper(int socket, pid_t& pid) {
   return result;
 }
 
-// Above every range that systems hand out (systemd: "unused"), one for each launcher.
-std::uint32_t unusedUid() {
-  std::uint32_t random = 0;
-  if (getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<std::uint32_t>(getpid());
-  return 0x70000000U | (random & 0x07ffffffU);
-}
-
 std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protocol::CgroupKind cgroups) {
   std::vector<char> body(64 * 1024);
   protocol::Writer writer(body.data(), body.size());
@@ -99,23 +90,6 @@ std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protoco
 }
 
 }  // namespace
-
-bool canBecome(std::uint32_t uid) {
-  if (geteuid() != 0) return false;
-  UniqueFd file(open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC));
-  char text[8192] = {};
-  if (!file || read(file.get(), text, sizeof text - 1) <= 0) return true;
-  const char* at = text;
-  for (;;) {
-    char* end = nullptr;
-    const unsigned long long inside = strtoull(at, &end, 10);
-    if (end == at) return false;
-    strtoull(end, &end, 10);
-    const unsigned long long count = strtoull(end, &end, 10);
-    if (uid >= inside && uid - inside < count) return true;
-    at = end;
-  }
-}
 
 Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int registry, bool useCgroups) {
   std::shared_ptr<Launcher> launcher(new Launcher);

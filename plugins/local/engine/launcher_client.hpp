@@ -26,9 +26,6 @@ struct LauncherKey {
   bool operator==(const LauncherKey&) const = default;
 };
 
-// Whether this process can take on another user's identity: real root can, root of a small user namespace cannot.
-bool canBecome(std::uint32_t uid);
-
 // One living helper. Thread-safe. Ends (with sandboxes that die with their host) when this object goes.
 class Launcher {
  public:

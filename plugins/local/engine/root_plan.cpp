@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <rootfs/template_source.hpp>
 
-#include "launcher_client.hpp"
+#include "identity.hpp"
 
 namespace computesdk::local {
 namespace {
@@ -136,11 +136,6 @@ Result<std::string> snapshotStore() {
                .message = "there is no folder to keep snapshots in",
                .why = "Neither XDG_DATA_HOME nor HOME is set.",
                .fix = "export XDG_DATA_HOME=/var/lib"};
-}
-
-std::uint32_t treeOwner() {
-  constexpr std::uint32_t kTreeUid = 0x6fff0000;  // below those of launchers (launcher_client.cpp)
-  return canBecome(kTreeUid) ? kTreeUid : geteuid();
 }
 
 }  // namespace computesdk::local

@@ -26,8 +26,4 @@ Result<RootPlan> planRoot(const CreateSpec& spec);
 // $XDG_DATA_HOME/computesdk/local/snapshots, else below $HOME/.local/share. kFailedPrecondition without either.
 Result<std::string> snapshotStore();
 
-// To whom trees belong that are unpacked or copied for sandboxes, and as whom those run that start from one: as root a
-// fixed uid that nobody else has, otherwise this user.
-std::uint32_t treeOwner();
-
 }  // namespace computesdk::local

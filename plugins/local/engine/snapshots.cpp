@@ -8,6 +8,7 @@
 #include <rootfs/tree.hpp>
 
 #include "engine.hpp"
+#include "identity.hpp"
 #include "root_plan.hpp"
 #include "sandbox_state.hpp"
 
