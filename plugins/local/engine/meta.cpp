@@ -193,9 +193,13 @@ std::vector<LimitReport> limitReports(const Meta& meta) {
   reports.push_back({"memory", limits.memoryBytes, any ? kHard : kSoft,
                      any ? (v1 ? "cgroup v1 memory.limit_in_bytes" : "cgroup v2 memory.max")
                          : "watchdog every 25 ms, RLIMIT_DATA a process"});
-  reports.push_back({"processes", limits.processes, kHard,
-                     meta.engine == EngineKind::kRoot ? "RLIMIT_NPROC of the sandbox's own uid"
-                                                      : "RLIMIT_NPROC in the sandbox's own user namespace"});
+  const char* processes = "RLIMIT_NPROC in the sandbox's own user namespace";
+  if (meta.engine == EngineKind::kRoot) {
+    // Those over a tree run as its owner, and are counted together.
+    processes = meta.base.kind == "host" ? "RLIMIT_NPROC of the sandbox's own uid"
+                                         : "RLIMIT_NPROC of the uid of all sandboxes over a template or snapshot";
+  }
+  reports.push_back({"processes", limits.processes, kHard, processes});
   if (limits.milliCpus == 0) {
     reports.push_back({"cpu", 0, kNone, "not asked for"});
   } else {
