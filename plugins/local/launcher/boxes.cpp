@@ -30,24 +30,41 @@ void refuse(int host, Step step, int error) {
   sendBody(host, FrameType::kReady, body);
 }
 
-// Clones an init. 0 or -errno; only the caller comes back.
-int spawn(Box& box) {
+// Clones an init for `birth`. 0 or -errno; only the caller comes back.
+int spawn(Newborn& made) {
   int pair[2];
   int result = sys::socketPair(pair);
   if (result < 0) return result;
   birth.launcher = pair[1];
-  const std::uint64_t inner =
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (launcher.config->users ? CLONE_NEWUSER : 0);
-  const int pid = cloneProcess(launcher.config->isolated ? inner : 0, &box.pidfd);
-  if (pid == 0) runInit(*launcher.config, birth);
+  const std::uint64_t inner = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (launcher.config->users ? CLONE_NEWUSER : 0);
+  made.pid = cloneProcess(launcher.config->isolated ? inner : 0, &made.pidfd);
+  if (made.pid == 0) runInit(*launcher.config, birth);
   sys::closeFd(pair[1]);
-  if (pid < 0) {
+  if (made.pid < 0) {
     sys::closeFd(pair[0]);
-    return pid;
+    return made.pid;
   }
-  box.pid = pid;
-  box.init = pair[0];
+  made.init = pair[0];
   return 0;
+}
+
+void noBirth() {
+  birth = Birth{};
+  birth.host = birth.cgroupFiles[0] = birth.cgroupFiles[1] = birth.oomControl = birth.network = birth.scratch = -1;
+}
+
+// The one that waits becomes the sandbox of `birth`. False: there is none, or it died meanwhile.
+bool takeSpare(Newborn& made) {
+  if (launcher.spare.pid == 0) return false;
+  int fds[4], count = 0;
+  forEachGiven(birth, [&](int& fd) { fds[count++] = fd; });
+  if (sendFrame(launcher.spare.init, FrameType::kBirth, &birth, sizeof birth, fds, count) < 0) {
+    dropSpare();
+    return false;
+  }
+  made = launcher.spare;
+  launcher.spare = {};
+  return true;
 }
 
 }  // namespace
@@ -67,16 +84,15 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   memcpy(box.token, request.body.token, sizeof box.token);
   box.flags = request.body.flags;
   box.folder = box.lock = box.listener = -1;
-  birth = Birth{};
+  noBirth();
   birth.spec = request.body;
   memcpy(birth.workdir, request.workdir.data, request.workdir.size + 1);
   birth.host = host;
-  birth.cgroupFiles[0] = birth.cgroupFiles[1] = birth.oomControl = birth.network = birth.scratch = -1;
   int result = enterCgroups(box, request.body, birth);
   if (result < 0) {
     refuse(host, Step::kCgroup, -result);
   } else {
-    result = spawn(box);
+    if (!takeSpare(box.process)) result = spawn(box.process);
     if (result < 0) refuse(host, Step::kCloneSandbox, -result);
   }
   for (const int file : birth.cgroupFiles) sys::closeFd(file);
@@ -87,7 +103,10 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   }
   box.used = true;
   ++launcher.boxCount;
-  sys::epollControl(launcher.epoll, sys::kAdd, box.pidfd, sys::kIn, topicKey(Topic::kBoxEnded, index, 0, generation));
+  ++launcher.created;
+  launcher.spareRefused = false;
+  sys::epollControl(launcher.epoll, sys::kAdd, box.process.pidfd, sys::kIn,
+                    topicKey(Topic::kBoxEnded, index, 0, generation));
   setExpiry(box, request.body.ttlMs);
   const int control = fds.take(1);
   if ((box.flags & protocol::kCreateRegistered) != 0) {
@@ -100,10 +119,44 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   armTimer();
 }
 
+bool wantsSpare() {
+  // Whoever made two will make more. One that was made for nothing would cost a program that needs one sandbox.
+  return launcher.created > 1 && launcher.spare.pid == 0 && !launcher.spareRefused && !launcher.hostGone &&
+         launcher.config->isolated && launcher.config->users;
+}
+
+void makeEarlySpare() {
+  // What of the base can be written is only known when the root is there.
+  if (!launcher.config->users || launcher.config->overlay) return;
+  noBirth();
+  birth.early = true;
+  if (spawn(launcher.spare) < 0) launcher.spare = {};
+}
+
+void showRootToSpare() {
+  if (launcher.spare.pid != 0) sendFrame(launcher.spare.init, FrameType::kRoot, nullptr, 0);
+}
+
+void makeSpare() {
+  noBirth();
+  launcher.spareRefused = spawn(launcher.spare) < 0;
+  if (launcher.spareRefused) launcher.spare = {};
+}
+
+void dropSpare() {
+  Newborn& spare = launcher.spare;
+  if (spare.pid == 0) return;
+  sys::call(__NR_pidfd_send_signal, spare.pidfd, 9, 0, 0);
+  sys::call(__NR_wait4, spare.pid, 0, 0, 0);
+  sys::closeFd(spare.pidfd);
+  sys::closeFd(spare.init);
+  spare = {};
+}
+
 void killBox(Box& box) {
   // Without a pid namespace init has to clear up first.
   const int signal = launcher.config->isolated ? 9 : 15;
-  sys::call(__NR_pidfd_send_signal, box.pidfd, signal, 0, 0);
+  sys::call(__NR_pidfd_send_signal, box.process.pidfd, signal, 0, 0);
 }
 
 namespace {
@@ -112,7 +165,7 @@ namespace {
 bool orphaned(int pid, int own) {
   for (int depth = 0; depth < 4096 && pid > 1; ++depth) {
     for (const Box& box : launcher.boxes) {
-      if (box.used && box.pid == pid) return false;
+      if (box.used && box.process.pid == pid) return false;
     }
     Stat stat;
     if (!readStat(pid, stat)) return false;
@@ -138,12 +191,12 @@ void endOrphans() {
 void boxEnded(int index) {
   Box& box = launcher.boxes[index];
   int status = 0;
-  sys::call(__NR_wait4, box.pid, sys::word(&status), 0, 0);
+  sys::call(__NR_wait4, box.process.pid, sys::word(&status), 0, 0);
   unregisterBox(box);
   leaveCgroups(box);
   closeForwards(box);
-  sys::closeFd(box.pidfd);
-  sys::closeFd(box.init);
+  sys::closeFd(box.process.pidfd);
+  sys::closeFd(box.process.init);
   box.used = false;
   --launcher.boxCount;
   const bool killed = (status & 0x7f) != 0;

@@ -166,7 +166,7 @@ void acceptForward(int boxIndex, int which) {
   tunnel->side[0] = client;
   tunnel->call = pair[0];
   const std::uint64_t port = box.forwards[which].inside;
-  const int sent = sendFrame(box.init, FrameType::kDial, &port, sizeof port, &pair[1], 1);
+  const int sent = sendFrame(box.process.init, FrameType::kDial, &port, sizeof port, &pair[1], 1);
   sys::closeFd(pair[1]);
   if (sent < 0) {
     closeTunnel(*tunnel);

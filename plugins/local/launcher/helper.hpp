@@ -68,35 +68,51 @@ Outcome buildTemplateRoot(Config& config);
 // Takes the trees of the template, the layers and the user's mounts, where the caller may still see them.
 Outcome openTrees(Config& config);
 
-[[noreturn]] void runLauncher(Config& config);
+// The launcher's first steps, in the outer namespaces: its maps, where there are users, and the root. `config` stays.
+Outcome beginLauncher(Config& config, std::uint32_t gid);
+[[noreturn]] void runLauncher();
 
 // What init is given at birth.
 struct Birth {
   protocol::CreateBody spec;
   char workdir[4096];
-  int host;      // the creator's end
+  int host;      // the creator's end, -1: not born yet
+  bool early;    // the root is not ready yet either
   int launcher;  // the launcher's end
   int cgroupFiles[2];
   int network;     // its network namespace, if the host is to connect it
   int scratch;     // the folder of all that it can write
   int oomControl;  // v1 memory.oom_control or v2 memory.events, -1 without a memory cgroup
 };
-// The sandbox's process 1. Never returns.
+// The descriptors that come from outside, in the order in which they are sent.
+template <typename Visit>
+void forEachGiven(Birth& birth, Visit visit) {
+  for (int* fd : {&birth.host, &birth.cgroupFiles[0], &birth.cgroupFiles[1], &birth.oomControl}) {
+    if (*fd >= 0) visit(*fd);
+  }
+}
+// The sandbox's process 1. Never returns. Without a host it makes its room, and waits for kBirth on the launcher's
+// end; an early one first waits for kRoot.
 [[noreturn]] void runInit(const Config& config, Birth& birth);
-// Its first half: namespaces, mounts, limits, privileges.
-Outcome enterSandbox(const Config& config, Birth& birth);
+// Its beginning: user, network and host name. `uid` is looked at only where there are no user namespaces.
+Outcome takeNamespaces(const Config& config, std::uint32_t uid);
+// Then what no wish changes: the mounts of all sandboxes of this launcher. Leaves the scratch as the current folder.
+Outcome makeRoom(const Config& config, Birth& birth);
+// Last, what was asked for: control groups, sizes, mounts, limits, working folder; then privileges go.
+Outcome moveIn(const Config& config, Birth& birth);
 
-// One part of the writable disk below /tmp, shown at `target`: plain, or as the top of an overlay where a layer or
-// `base` (a path, or null) lies below. `uid`: whom the sandbox runs as, where there are no user namespaces.
+// One part of the writable disk, which is the current folder, shown at `target`: plain, or as the top of an overlay
+// where a layer or `base` (a path, or null) lies below. `uid`: whom the sandbox runs as, where there are no user
+// namespaces.
 Outcome showPart(const Config& config, std::uint32_t uid, const char* part, const char* base, const char* target);
 // The base's folders that can be written.
 Outcome showTops(const Config& config, std::uint32_t uid);
 // Of files that this process makes from now on, user and group.
 void setFileOwner(std::uint32_t uid);
 
-// Gives this sandbox a root with the top folder of `workdir` beside the template's entries, backed by the folder that
-// `scratch` (O_PATH) refers to.
-Outcome widenRoot(const char* workdir, int scratch);
+// Gives this sandbox a root with the top folder of its working folder beside the template's entries, backed by one more
+// part of its scratch.
+Outcome widenRoot(const Config& config, const Birth& birth);
 
 // fork() with namespaces. 0 in the child, the pid in the caller, -errno. `pidfd` may be null.
 int cloneProcess(std::uint64_t flags, int* pidfd);

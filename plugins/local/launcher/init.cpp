@@ -156,7 +156,7 @@ int openSignals() {
 
 // Keeps only what a sandbox needs of the launcher's descriptors, at the lowest numbers.
 void adoptDescriptors(Birth& birth) {
-  int* wanted[] = {&birth.host, &birth.launcher, &birth.oomControl};
+  int* wanted[] = {&birth.host, &birth.launcher, &birth.oomControl, &birth.cgroupFiles[0], &birth.cgroupFiles[1]};
   int next = 3;
   for (int* fd : wanted) {
     if (*fd < 0) continue;
@@ -200,22 +200,48 @@ void enterUnisolated(Birth& birth) {
   sys::exitNow(1);
 }
 
+// The next frame from the launcher, which must be of this type and size.
+bool awaitFrame(int launcher, FrameType type, std::size_t size, ReceivedFds& fds) {
+  const sys::Word received = receive(launcher, frame, sizeof frame, fds, true);
+  protocol::Header header;
+  return received > 0 && protocol::parseInlineHeader(frame, static_cast<std::size_t>(received), header) &&
+         header.type == static_cast<std::uint16_t>(type) && header.size == size;
+}
+
+// One that was made ahead learns whose it is. False: nobody wants it any more.
+bool awaitBirth(Birth& birth) {
+  ReceivedFds fds;
+  if (!awaitFrame(birth.launcher, FrameType::kBirth, sizeof(Birth), fds)) return false;
+  const int launcher = birth.launcher, scratch = birth.scratch;
+  memcpy(static_cast<void*>(&birth), frame + sizeof(protocol::Header), sizeof birth);
+  birth.launcher = launcher;
+  birth.scratch = scratch;
+  int next = 0;
+  forEachGiven(birth, [&](int& fd) { fd = fds.take(next++); });
+  return birth.host >= 0;
+}
+
+// What is to be reported to the host, when there is one.
+Outcome enterSandbox(const Config& config, Birth& birth) {
+  Outcome outcome = takeNamespaces(config, birth.spec.uid);
+  if (birth.early && outcome.ok()) {
+    ReceivedFds none;
+    if (!awaitFrame(birth.launcher, FrameType::kRoot, 0, none)) sys::exitNow(1);
+  }
+  if (outcome.ok()) outcome = makeRoom(config, birth);
+  // A failure shows again in the one that takes its place, and that one has somebody to tell.
+  if (birth.host < 0 && !(outcome.ok() && awaitBirth(birth))) sys::exitNow(1);
+  return outcome.ok() ? moveIn(config, birth) : outcome;
+}
+
 }  // namespace
 
 void runInit(const Config& config, Birth& birth) {
-  for (const int file : birth.cgroupFiles) {
-    if (file >= 0 && sys::writeFd(file, "0", 1) < 0) {
-      const protocol::ReadyBody body{protocol::Step::kCgroup, sys::kEio};
-      sendBody(birth.host, FrameType::kReady, body);
-      sys::exitNow(1);
-    }
-  }
   adoptDescriptors(birth);
   sys::call(__NR_setsid);
   self.signals = openSignals();
   self.config = &config;
   self.ownPid = static_cast<int>(sys::call(__NR_getpid));
-  if (!config.isolated) enterUnisolated(birth);
   if (config.isolated) {
     const Outcome outcome = enterSandbox(config, birth);
     if (!outcome.ok()) {
@@ -223,6 +249,8 @@ void runInit(const Config& config, Birth& birth) {
       sendBody(birth.host, FrameType::kReady, body);
       sys::exitNow(1);
     }
+  } else {
+    enterUnisolated(birth);
   }
   self.spec = birth.spec;
   std::uint64_t files[2];

@@ -7,6 +7,8 @@ Launcher launcher;
 
 namespace {
 
+using protocol::Step;
+
 alignas(16) char frame[protocol::kMaxFrame];
 
 void hostFrames() {
@@ -17,6 +19,7 @@ void hostFrames() {
     if (size == -sys::kEinval) continue;
     if (size <= 0) {
       launcher.hostGone = true;
+      dropSpare();
       sys::epollControl(launcher.epoll, sys::kRemove, kLauncherSocket, 0, 0);
       return;
     }
@@ -80,10 +83,25 @@ void prepareProcess() {
 
 }  // namespace
 
-void runLauncher(Config& config) {
+Outcome beginLauncher(Config& config, std::uint32_t gid) {
   prepareProcess();
   launcher.config = &config;
-  if (!config.isolated) sys::prctl(36 /* PR_SET_CHILD_SUBREAPER */, 1);
+  if (!config.isolated) {
+    sys::prctl(36 /* PR_SET_CHILD_SUBREAPER */, 1);
+    return {};
+  }
+  Outcome outcome;
+  if (config.users) outcome = writeMaps(Step::kMapOuter, config.uid, gid, true);
+  if (outcome.ok() && !config.root) outcome = openTrees(config);
+  if (!outcome.ok()) return outcome;
+  // A launcher is started because a sandbox is wanted. Its network, the dearest part, is made while we make the root.
+  makeEarlySpare();
+  outcome = buildTemplateRoot(config);
+  if (outcome.ok()) showRootToSpare();
+  return outcome;
+}
+
+void runLauncher() {
   launcher.epoll = sys::epollCreate();
   launcher.timer = static_cast<int>(sys::call(__NR_timerfd_create, sys::kBootClock, sys::kCloexec | sys::kNonblock));
   sys::epollControl(launcher.epoll, sys::kAdd, kLauncherSocket, sys::kIn | sys::kReadHangup, topicKey(Topic::kHost, 0));
@@ -91,7 +109,9 @@ void runLauncher(Config& config) {
   bool more = false;
   while (!launcher.hostGone || launcher.boxCount > 0) {
     sys::Event events[64];
-    const int count = sys::epollWait(launcher.epoll, events, 64, more ? 0 : -1);
+    const bool spare = wantsSpare();
+    const int count = sys::epollWait(launcher.epoll, events, 64, more || spare ? 0 : -1);
+    if (count == 0 && spare) makeSpare();
     for (int i = 0; i < count; ++i) handle(events[i]);
     more = pumpPending();
   }

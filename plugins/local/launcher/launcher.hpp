@@ -22,14 +22,20 @@ struct Forward {
   int listener;
 };
 
+// An init as its parent has it.
+struct Newborn {
+  int pid;  // 0: none
+  int pidfd;
+  int init;  // control end
+};
+
 struct Box {
   bool used;
   std::uint32_t generation;
   char id[protocol::kMaxId + 1];
   std::uint32_t flags;  // protocol::CreateFlags
   std::uint8_t token[protocol::kTokenSize];
-  int pid, pidfd;
-  int init;      // control end of its init
+  Newborn process;
   int folder;    // its registry folder, -1 if unregistered
   int lock;      // held for as long as it lives
   int listener;  // the registry's socket
@@ -55,6 +61,9 @@ struct Launcher {
   int epoll, timer;
   bool hostGone;
   int boxCount;
+  std::uint64_t created;  // boxes so far
+  Newborn spare;          // has made its room, and waits for whose it will be
+  bool spareRefused;      // the last attempt to make one failed
   Box boxes[kMaxBoxes];
   Link links[kMaxLinks];
 };
@@ -62,6 +71,13 @@ extern Launcher launcher;
 
 // boxes.cpp
 void createBox(const protocol::CreateRequest& request, ReceivedFds& fds);
+// One init is made ahead, while nothing else is to do: creating is then half as long.
+bool wantsSpare();
+void makeSpare();
+// The same while the root is still to be made; then it is told.
+void makeEarlySpare();
+void showRootToSpare();
+void dropSpare();
 void killBox(Box& box);
 void boxEnded(int index);
 void setExpiry(Box& box, std::uint64_t ttlMs);

@@ -23,7 +23,7 @@ struct Token {
 
 void attach(const Box& box, ReceivedFds& fds) {
   const int fd = fds.at(0);
-  if (fd >= 0) sendFrame(box.init, FrameType::kClient, nullptr, 0, &fd, 1);
+  if (fd >= 0) sendFrame(box.process.init, FrameType::kClient, nullptr, 0, &fd, 1);
 }
 
 // A sandbox that was made ahead becomes somebody's that outlives them.

@@ -1,5 +1,5 @@
-// What a sandbox can write is one tmpfs, below /tmp while it is set up. Each folder of it is a part: shown as it is, or
-// as the top of an overlay over what a snapshot kept of that part and what the base has.
+// What a sandbox can write is one tmpfs, the current folder while it is set up. Each folder of it is a part: shown as it
+// is, or as the top of an overlay over what a snapshot kept of that part and what the base has.
 #include "helper.hpp"
 
 namespace computesdk::local {
@@ -23,7 +23,7 @@ int ownUsualFolders() {
     sys::Line<64> below;
     sys::Line<64> above;
     below << "/usr/" << name;
-    above << "/tmp/top-usr/" << name;
+    above << "top-usr/" << name;
     if (!isFolder(below.text())) continue;
     const int made = sys::makeDirAt(AT_FDCWD, above.text(), 0755);
     if (made < 0 && made != -sys::kEexist) return made;
@@ -34,8 +34,6 @@ int ownUsualFolders() {
 }  // namespace
 
 Outcome showPart(const Config& config, std::uint32_t uid, const char* part, const char* base, const char* target) {
-  sys::Line<128> upper;
-  upper << "/tmp/" << part;
   sys::Line<4000> options;
   options << "userxattr,lowerdir=";
   bool any = false;
@@ -51,13 +49,13 @@ Outcome showPart(const Config& config, std::uint32_t uid, const char* part, cons
     any = true;
   }
   if (!any) {
-    const int bound = sys::mount(upper.text(), target, nullptr, kBind, nullptr);
+    const int bound = sys::mount(part, target, nullptr, kBind, nullptr);
     return bound < 0 ? failed(Step::kScratch, bound) : Outcome{};
   }
   sys::Line<128> work;
-  work << "/tmp/.work/" << part;
+  work << ".work/" << part;
   int result = makeDirs(work.text(), 0700);
-  options << ",upperdir=" << upper.text() << ",workdir=" << work.text();
+  options << ",upperdir=" << part << ",workdir=" << work.text();
   if (result == 0 && options.full()) result = -sys::kE2big;
   // An overlay does its work as whoever mounts it, and without user namespaces init's files are the sandbox's by now.
   if (!config.users) setFileOwner(0);
@@ -70,15 +68,13 @@ Outcome showTops(const Config& config, std::uint32_t uid) {
   for (int i = 0; i < config.topCount; ++i) {
     sys::Line<64> part;
     sys::Line<64> path;
-    sys::Line<80> upper;
     part << "top-" << config.tops[i].name;
     path << "/" << config.tops[i].name;
-    upper << "/tmp/" << part.text();
-    int result = sys::makeDirAt(AT_FDCWD, upper.text(), 0755);
+    int result = sys::makeDirAt(AT_FDCWD, part.text(), 0755);
     const bool machine = *config.templateFolder == 0;
     if (result == 0 && machine && sys::equal(config.tops[i].name, "usr")) result = ownUsualFolders();
     if (result == 0 && sys::equal(config.tops[i].name, "etc")) {
-      result = sys::symlinkAt("/run/computesdk/resolv.conf", AT_FDCWD, "/tmp/top-etc/resolv.conf");
+      result = sys::symlinkAt("/run/computesdk/resolv.conf", AT_FDCWD, "top-etc/resolv.conf");
     }
     if (result < 0) return failed(Step::kScratch, result);
     const Outcome shown = showPart(config, uid, part.text(), path.text(), path.text());

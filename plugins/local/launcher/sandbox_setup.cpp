@@ -8,7 +8,7 @@ namespace {
 
 using protocol::Step;
 
-constexpr unsigned long kNoSuid = 2, kNoDev = 4, kNoExec = 8, kBind = 4096, kRecursive = 16384;
+constexpr unsigned long kNoSuid = 2, kNoDev = 4, kNoExec = 8, kRemount = 32, kBind = 4096, kRecursive = 16384;
 
 // Where users have no namespaces, the made-up passwd and group know nobody with this sandbox's uid.
 Outcome nameUser(std::uint32_t uid) {
@@ -20,8 +20,8 @@ Outcome nameUser(std::uint32_t uid) {
   const struct {
     const char *file, *target, *text;
     std::size_t size;
-  } files[] = {{"/tmp/.passwd", "/etc/passwd", users.text(), users.size()},
-               {"/tmp/.group", "/etc/group", groups.text(), groups.size()}};
+  } files[] = {{".passwd", "/etc/passwd", users.text(), users.size()},
+               {".group", "/etc/group", groups.text(), groups.size()}};
   for (const auto& file : files) {
     int result = sys::openAt(AT_FDCWD, file.file, O_WRONLY | O_CREAT | O_EXCL, 0444);
     if (result < 0) return failed(Step::kScratch, result);
@@ -45,40 +45,32 @@ bool hasTopFolder(const char* path) {
   return fd >= 0;
 }
 
-// One tmpfs is all that can be written; it shows at a few places. `extra` becomes one more folder of it (O_PATH) when
-// the working folder lies below none that the root has.
-Outcome mountScratch(const Config& config, Birth& birth, int& extra) {
-  const protocol::CreateBody& spec = birth.spec;
+// One tmpfs is all that can be written; it shows at a few places. Its size is set later, by limitDisk.
+Outcome mountScratch(const Config& config, Birth& birth) {
+  const std::uint32_t uid = birth.spec.uid;
   sys::Line<128> options;
-  options << "mode=0755,size=" << spec.diskBytes << ",nr_inodes=" << spec.inodes;
-  if (!config.users) options << ",uid=" << spec.uid << ",gid=" << spec.uid;
+  options << "mode=0755,size=1m,nr_inodes=1k";
+  if (!config.users) options << ",uid=" << uid << ",gid=" << uid;
   int result = sys::mount("tmpfs", "/tmp", "tmpfs", kNoSuid | kNoDev, options.text());
   if (result < 0) return failed(Step::kScratch, result);
   result = birth.scratch = sys::openAt(AT_FDCWD, "/tmp", O_RDONLY | O_DIRECTORY);
+  if (result >= 0) result = sys::changeDirTo(birth.scratch);
   if (result < 0) return failed(Step::kScratch, result);
-  Outcome shown = showTops(config, spec.uid);
-  if (shown.ok() && !config.users && *config.templateFolder == 0) shown = nameUser(spec.uid);
+  Outcome shown = showTops(config, uid);
+  if (shown.ok() && !config.users && *config.templateFolder == 0) shown = nameUser(uid);
   if (!shown.ok()) return shown;
   const struct {
     const char *folder, *target;
     int mode;
-  } places[] = {{"/tmp/home", "/home", 0755},    {"/tmp/run", "/run", 0755},        {"/tmp/vartmp", "/var/tmp", 01777},
-                {"/tmp/shm", "/dev/shm", 01777}, {"/tmp/work", "/workspace", 0755}, {"/tmp/tmp", "/tmp", 01777}};
-  if (!hasTopFolder(birth.workdir)) {
-    result = sys::makeDirAt(AT_FDCWD, "/tmp/extra", 0755);
-    if (result < 0) return failed(Step::kScratch, result);
-    shown = showPart(config, spec.uid, "extra", nullptr, "/tmp/extra");
-    if (!shown.ok()) return shown;
-    result = extra = sys::openAt(AT_FDCWD, "/tmp/extra", O_PATH | O_DIRECTORY);
-    if (result < 0) return failed(Step::kScratch, result);
-  }
+  } places[] = {{"home", "/home", 0755},    {"run", "/run", 0755},        {"vartmp", "/var/tmp", 01777},
+                {"shm", "/dev/shm", 01777}, {"work", "/workspace", 0755}, {"tmp", "/tmp", 01777}};
   for (const auto& place : places) {
     result = sys::makeDirAt(AT_FDCWD, place.folder, place.mode);
     if (result == 0 && (place.mode & 01000) != 0) {
       result = static_cast<int>(sys::call(__NR_fchmodat, AT_FDCWD, sys::word(place.folder), place.mode));
     }
     if (result < 0) return failed(Step::kScratch, result);
-    shown = showPart(config, spec.uid, place.folder + sizeof "/tmp/" - 1, nullptr, place.target);
+    shown = showPart(config, uid, place.folder, nullptr, place.target);
     // A template without /var/tmp has none; what else is missing would be missed.
     const bool absent = shown.error == sys::kEnoent && sys::equal(place.target, "/var/tmp");
     if (!shown.ok() && !absent) return shown;
@@ -88,6 +80,14 @@ Outcome mountScratch(const Config& config, Birth& birth, int& extra) {
   sys::makeDirAt(AT_FDCWD, "/home/sandbox", 0755);
   sys::makeDirAt(AT_FDCWD, "/run/computesdk", 0755);
   return {};
+}
+
+// Of the file system, whichever of its places is named.
+Outcome limitDisk(const protocol::CreateBody& spec) {
+  sys::Line<128> options;
+  options << "size=" << spec.diskBytes << ",nr_inodes=" << spec.inodes;
+  const int result = sys::mount(nullptr, "/tmp", nullptr, kRemount | kNoSuid | kNoDev, options.text());
+  return result < 0 ? failed(Step::kScratch, result) : Outcome{};
 }
 
 Outcome bindUserMounts(const Config& config) {
@@ -201,13 +201,14 @@ Outcome loadFilter(bool withCgroups) {
   return result < 0 ? failed(Step::kSeccomp, result) : Outcome{};
 }
 
-Outcome enterWorkdir(const char* path, int extra) {
-  if (extra >= 0) {
-    const Outcome widened = widenRoot(path, extra);
+// Below none of the places that can be written and none that the root has, it becomes one more of them.
+Outcome enterWorkdir(const Config& config, const Birth& birth) {
+  if (!hasTopFolder(birth.workdir)) {
+    const Outcome widened = widenRoot(config, birth);
     if (!widened.ok()) return widened;
   }
-  int result = makeDirs(path, 0755);
-  if (result == 0 || result == -sys::kEexist) result = sys::changeDir(path);
+  int result = makeDirs(birth.workdir, 0755);
+  if (result == 0 || result == -sys::kEexist) result = sys::changeDir(birth.workdir);
   return result < 0 ? failed(Step::kWorkdir, result) : Outcome{};
 }
 
@@ -218,39 +219,52 @@ void setFileOwner(std::uint32_t uid) {
   sys::call(__NR_setfsuid, uid);
 }
 
-Outcome enterSandbox(const Config& config, Birth& birth) {
-  const protocol::CreateBody& spec = birth.spec;
+Outcome takeNamespaces(const Config& config, std::uint32_t uid) {
   sys::spill(AT_FDCWD, "/proc/self/oom_score_adj", "500", 3);  // the machine's own programs outlive us
   Outcome outcome;
   if (config.users) {
     outcome = writeMaps(Step::kMapSandbox, kInnerUid, kInnerUid, false);
   } else {
-    setFileOwner(spec.uid);
+    setFileOwner(uid);
   }
   if (!outcome.ok()) return outcome;
   // Here and not in the launcher's clone: it is the dearest part, and so several cores share it.
-  const sys::Word network = sys::call(__NR_unshare, CLONE_NEWNET | CLONE_NEWCGROUP);
+  const sys::Word network = sys::call(__NR_unshare, CLONE_NEWNET);
   if (network < 0) return failed(Step::kNetworkNamespace, network);
   sys::call(__NR_sethostname, sys::word("sandbox"), 7);
-  int extra = -1;
-  outcome = mountScratch(config, birth, extra);
-  if (outcome.ok()) outcome = bindUserMounts(config);
-  if (!outcome.ok()) return outcome;
-  // Through the launcher's /proc, which the sandbox's own hides from the next line on.
-  outcome = limitResources(spec);
+  return raiseLoopback();
+}
+
+Outcome makeRoom(const Config& config, Birth& birth) {
+  const sys::Word mounts = sys::call(__NR_unshare, CLONE_NEWNS);
+  if (mounts < 0) return failed(Step::kCloneSandbox, mounts);
+  Outcome outcome = mountScratch(config, birth);
   if (!outcome.ok()) return outcome;
   int result = sys::mount("proc", "/proc", "proc", kNoSuid | kNoDev | kNoExec, nullptr);
   if (result < 0) return failed(Step::kSandboxProc, result);
+  result = sys::mount("devpts", "/dev/pts", "devpts", kNoSuid | kNoExec, "newinstance,ptmxmode=0666,mode=0620");
+  return result < 0 ? failed(Step::kTerminals, result) : Outcome{};
+}
+
+Outcome moveIn(const Config& config, Birth& birth) {
+  const protocol::CreateBody& spec = birth.spec;
+  for (const int file : birth.cgroupFiles) {
+    if (file < 0) continue;
+    const sys::Word entered = sys::writeFd(file, "0", 1);
+    if (entered < 0) return failed(Step::kCgroup, entered);
+    sys::closeFd(file);
+  }
+  const sys::Word groups = sys::call(__NR_unshare, CLONE_NEWCGROUP);  // after entering: what it is in is its root
+  if (groups < 0) return failed(Step::kCgroup, groups);
+  Outcome outcome = limitDisk(spec);
+  if (outcome.ok()) outcome = bindUserMounts(config);
+  if (outcome.ok()) outcome = limitResources(spec);
+  if (!outcome.ok()) return outcome;
   if ((spec.flags & protocol::kCreateNetwork) != 0) {
     birth.network = sys::openAt(AT_FDCWD, "/proc/self/ns/net", O_RDONLY);
     if (birth.network < 0) return failed(Step::kNetworkNamespace, birth.network);
   }
-  result = sys::mount("devpts", "/dev/pts", "devpts", kNoSuid | kNoExec, "newinstance,ptmxmode=0666,mode=0620");
-  if (result < 0) return failed(Step::kTerminals, result);
-  outcome = raiseLoopback();
-  if (!outcome.ok()) return outcome;
-  outcome = enterWorkdir(birth.workdir, extra);
-  sys::closeFd(extra);
+  outcome = enterWorkdir(config, birth);
   if (outcome.ok()) outcome = dropPrivileges(config, spec.uid);
   if (outcome.ok()) outcome = loadFilter((spec.flags & protocol::kCreateHardMemory) != 0);
   if (!outcome.ok()) return outcome;

@@ -102,14 +102,10 @@ int helperMain() {
   }
   if (pid > 0) return 0;
   sys::call(__NR_setsid);
-  if (config.isolated) {
-    if (config.users) outcome = writeMaps(Step::kMapOuter, config.uid, gid, true);
-    if (outcome.ok() && !config.root) outcome = openTrees(config);
-    if (outcome.ok()) outcome = buildTemplateRoot(config);
-  }
+  outcome = beginLauncher(config, gid);
   report(outcome);
   if (!outcome.ok()) return 1;
-  runLauncher(config);
+  runLauncher();
 }
 
 }  // namespace computesdk::local

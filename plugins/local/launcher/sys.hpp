@@ -81,6 +81,7 @@ inline int symlinkAt(const char* target, int folder, const char* path) {
 inline int renameAt(int folder, const char* from, const char* to) {
   return static_cast<int>(call(__NR_renameat2, folder, word(from), folder, word(to), 0));
 }
+inline int changeDirTo(int folder) { return static_cast<int>(call(__NR_fchdir, folder)); }
 inline int changeDir(const char* path) { return static_cast<int>(call(__NR_chdir, word(path))); }
 inline int mount(const char* source, const char* target, const char* type, unsigned long flags, const char* data) {
   return static_cast<int>(call(__NR_mount, word(source), word(target), word(type), Word(flags), word(data)));

@@ -79,21 +79,24 @@ sys::Line<300> topFolder(const char* path) {
 
 }  // namespace
 
-Outcome widenRoot(const char* workdir, int scratch) {
-  const sys::Line<300> top = topFolder(workdir);
+Outcome widenRoot(const Config& config, const Birth& birth) {
+  const sys::Line<300> top = topFolder(birth.workdir);
   if (top.full()) return failed(Step::kWorkdir, -sys::kEnametoolong);
-  int result = sys::mount("tmpfs", kNewRoot, "tmpfs", kNoSuid | kNoDev, "mode=0755,size=64k,nr_inodes=256");
+  int result = sys::changeDirTo(birth.scratch);
+  if (result == 0) result = sys::makeDirAt(AT_FDCWD, "extra", 0755);
+  if (result < 0) return failed(Step::kScratch, result);
+  const Outcome shown = showPart(config, birth.spec.uid, "extra", nullptr, "extra");
+  if (!shown.ok()) return shown;
+  result = sys::mount("tmpfs", kNewRoot, "tmpfs", kNoSuid | kNoDev, "mode=0755,size=64k,nr_inodes=256");
   if (result < 0) return failed(Step::kWorkdir, result);
   const int root = sys::openAt(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY);
   result = root < 0 ? root : showAllAgain(root);
   sys::closeFd(root);
   if (result < 0) return failed(Step::kWorkdir, result);
   sys::Line<300> place;
-  sys::Line<64> source;
   place << kNewRoot << top.text();
-  source << "/proc/self/fd/" << scratch;
   result = sys::makeDirAt(AT_FDCWD, place.text(), 0755);
-  if (result == 0) result = sys::mount(source.text(), place.text(), nullptr, kBind, nullptr);
+  if (result == 0) result = sys::mount("extra", place.text(), nullptr, kBind, nullptr);
   if (result == 0) {
     result = sys::mount(nullptr, kNewRoot, nullptr, kRemount | kBind | kReadOnly | kNoSuid | kNoDev, nullptr);
   }

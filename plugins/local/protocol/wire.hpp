@@ -41,6 +41,8 @@ enum class FrameType : std::uint16_t {
   kUsage,        // answered by kUsageReply
   kFreeze,       // everything inside stands still until the call's channel closes; answered by kFrozen
   kClient,       // launcher -> init only; fd: a further init's end
+  kRoot,         // launcher -> an init made before the root was: it is there
+  kBirth,        // launcher -> an init made ahead: a Birth; fds: those of its descriptors that it has
   // init -> host
   kReady = 96,      // ReadyBody; fd: the sandbox's root folder
   kProcessStarted,  // ProcessBody; fds: ring or PTY master, input end
