@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -90,6 +92,8 @@ class Exchange {
 
  private:
   friend class Server;
+  bool writeHead(const std::string& head);
+  void endWithFault();
   bool fill();
   bool takeLine(std::string& line);
   bool readHead();
@@ -98,26 +102,64 @@ class Exchange {
 
   std::string& early_;  ///< read from the connection and not used yet
   std::int64_t bodyLeft_ = 0;
+  std::int64_t breakAfter_ = -1, truncateLeft_ = -1;
+  bool breakWithReset_ = false, quietClose_ = false;
+  int status_ = 0;
   bool chunkedBody_ = false, bodyDone_ = false, answered_ = false, upgraded_ = false;
 };
 
-/// What goes wrong with the next `times` requests whose path begins with `path`.
+/// What goes wrong with the next `times` requests that match.
 struct Fault {
-  std::string path;
-  int times = 1;
-  int delayMs = 0;              ///< before anything
-  int status = 0;               ///< answered in place of the real answer
-  std::string retryAfter = {};  ///< header of it
-  bool reset = false;           ///< a reset in place of an answer
-  bool garbage = false;         ///< bytes that are no HTTP
+  std::string path;         ///< the path begins with it; with a star in it: a pattern as of Server::route
+  std::string method = {};  ///< empty: any
+  int times = 1;            ///< below 0: for good
+  int skip = 0;             ///< matching requests that are let through first
+
+  int delayMs = 0;  ///< before anything
+
+  // In place of the answer, which is not even worked out:
+  int status = 0;
+  std::string body = "{\"message\":\"fault\"}", contentType = "application/json";  ///< of `status`
+  Headers headers = {};                                                            ///< of `status`
+  std::string retryAfter = {};                                                     ///< header of `status`
+  bool reset = false;                                                              ///< a reset
+  bool cut = false;                                                                ///< an orderly end
+  bool garbage = false;                                                            ///< bytes that are no HTTP
+
+  // Of the real answer, so the request has taken effect:
+  bool appliedThenReset = false;  ///< a reset in place of its first byte
+  std::int64_t resetAfter = -1;   ///< a reset after so many bytes of the body, at the latest with its end
+  std::int64_t cutAfter = -1;     ///< the same with an orderly end
+  std::int64_t truncate = -1;     ///< the body has only so many bytes, by a head that says so
+  std::int64_t slowBytes = 0;     ///< sent in pieces of this size …
+  int slowMs = 20;                ///< … with this pause after each
+  bool close = false;             ///< the connection ends after the answer, unannounced
 };
 
 struct ServerOptions {
-  std::string certificateFile, keyFile;  ///< PEM; empty: no TLS
+  std::string certificateFile = {}, keyFile = {};  ///< PEM; empty: no TLS
   std::size_t maxRequestsPerConnection = 1000000;
+  std::uint16_t port = 0;  ///< 0: a free one
 };
 
-/// Serves on a free port of 127.0.0.1, one thread a connection. Thread-safe.
+/// What was asked since the start or the last forgetRequests, but for the control paths (kControlPrefix).
+struct ServerStats {
+  std::uint64_t requests = 0, connections = 0, bytesIn = 0, bytesOut = 0;
+};
+
+/// One request that was answered, for tests that look at what a client sends.
+struct RequestRecord {
+  std::uint64_t number = 0;
+  std::string method, target;
+  Headers headers;
+  std::string body;  ///< the first 64 KiB, unless the route reads the body itself
+  int status = 0;    ///< 0: no answer
+};
+
+/// Paths below it are neither counted nor failed.
+inline constexpr std::string_view kControlPrefix = "/_sim/";
+
+/// Serves on a port of 127.0.0.1, one thread a connection. Thread-safe.
 class Server {
  public:
   using Handler = std::function<void(Exchange&)>;
@@ -130,7 +172,11 @@ class Server {
   /// Routes are matched in order. A star stands for one segment of the path, two for the rest. `streamed`: the handler
   /// reads the body itself.
   void route(std::string method, std::string pattern, Handler handler, bool streamed = false);
+  /// Asked before the routes, once the head is read. True: it has answered.
+  void intercept(std::function<bool(Exchange&)> handler);
+  /// Faults are tried in order; the first that matches is used up.
   void fault(Fault fault);
+  void clearFaults();
   /// Ends all connections, for example those that wait for another request.
   void dropConnections();
 
@@ -138,6 +184,13 @@ class Server {
   [[nodiscard]] std::string url() const;
   [[nodiscard]] std::uint64_t connections() const noexcept { return connections_; }
   [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
+  [[nodiscard]] ServerStats stats() const;
+  [[nodiscard]] std::vector<RequestRecord> recentRequests() const;
+  [[nodiscard]] std::vector<Fault> faults() const;
+  /// Zeroes stats and forgets the recent requests.
+  void forgetRequests();
+
+  static bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parts);
 
  private:
   struct Route {
@@ -146,23 +199,35 @@ class Server {
     bool streamed;
   };
 
+  struct Connection {
+    std::thread thread;
+    std::atomic<bool> done{false};
+  };
+
   void accept();
+  void sweep();
   void serve(int fd);
   bool serveOne(Exchange& exchange);
-  bool applyFault(Exchange& exchange);
+  bool failed(Exchange& exchange);
+  bool answer(Exchange& exchange);
+  void record(const Exchange& exchange);
+  std::optional<Fault> takeFault(const Request& request);
+  static bool applyFault(Exchange& exchange, const Fault& fault);
   std::shared_ptr<const Route> find(Request& request);
-  static bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parts);
 
   const ServerOptions options_;
   SSL_CTX* tls_ = nullptr;
   int listener_ = -1, stop_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<std::uint64_t> connections_{0}, requests_{0};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<std::shared_ptr<const Route>> routes_;
+  std::function<bool(Exchange&)> interceptor_;
   std::vector<Fault> faults_;
+  ServerStats stats_;
+  std::deque<RequestRecord> recent_;
   std::unordered_set<int> open_;
-  std::vector<std::thread> threads_;
+  std::list<Connection> serving_;
   std::thread acceptor_;
 };
 

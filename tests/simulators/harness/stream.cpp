@@ -28,14 +28,15 @@ bool Stream::pause(int ms) {
 }
 
 bool Stream::peerGone() const {
-  pollfd fd{fd_, POLLRDHUP, 0};
-  return fd_ < 0 || (::poll(&fd, 1, 0) > 0 && (fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
+  pollfd fds[2] = {{fd_, POLLRDHUP, 0}, {stop_, POLLIN, 0}};
+  if (fd_ < 0 || broken_) return true;
+  return ::poll(fds, 2, 0) > 0 && ((fds[0].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0 || fds[1].revents != 0);
 }
 
 template <class Op>
 long Stream::perform(Op op, short plainEvents) {
   for (;;) {
-    if (fd_ < 0) return -1;
+    if (fd_ < 0 || broken_) return -1;
     short events = plainEvents;
     if (ssl_ != nullptr) {
       const std::lock_guard lock(mutex_);
@@ -64,15 +65,45 @@ bool Stream::startTls(SSL_CTX* context) {
 }
 
 long Stream::read(char* buffer, std::size_t capacity) {
-  return perform(
+  const long got = perform(
       [&] {
         if (ssl_ != nullptr) return SSL_read(ssl_, buffer, static_cast<int>(capacity));
         return static_cast<int>(::recv(fd_, buffer, capacity, 0));
       },
       POLLIN);
+  if (got > 0) bytesRead_ += static_cast<std::uint64_t>(got);
+  return got;
+}
+
+void Stream::breakAfter(std::int64_t bytes, bool withReset) {
+  allowed_ = bytes;
+  withReset_ = withReset;
 }
 
 bool Stream::write(std::string_view bytes) {
+  if (pieceBytes_ != 0) {
+    for (; bytes.size() > pieceBytes_; bytes.remove_prefix(pieceBytes_)) {
+      if (!writeAll(bytes.substr(0, pieceBytes_)) || !pause(pauseMs_)) return false;
+    }
+  }
+  return writeAll(bytes);
+}
+
+bool Stream::writeAll(std::string_view bytes) {
+  if (allowed_ >= 0 && !broken_) {
+    const auto most = static_cast<std::size_t>(allowed_);
+    if (bytes.size() > most) {
+      allowed_ = -1;
+      writeAll(bytes.substr(0, most));
+      const linger now{1, 0};
+      // The descriptor stays open, since another thread may be reading: it sees the end, the peer sees it at close.
+      if (withReset_) ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+      broken_ = true;
+      ::shutdown(fd_, withReset_ ? SHUT_RD : SHUT_RDWR);
+      return false;
+    }
+    allowed_ -= static_cast<std::int64_t>(bytes.size());
+  }
   while (!bytes.empty()) {
     const long wrote = perform(
         [&] {
@@ -81,6 +112,7 @@ bool Stream::write(std::string_view bytes) {
         },
         POLLOUT);
     if (wrote <= 0) return false;
+    bytesWritten_ += static_cast<std::uint64_t>(wrote);
     bytes.remove_prefix(static_cast<std::size_t>(wrote));
   }
   return true;
@@ -95,6 +127,7 @@ void Stream::reset() {
 
 void Stream::close() {
   if (ssl_ != nullptr) {
+    if (broken_) SSL_set_quiet_shutdown(ssl_, 1);
     SSL_shutdown(ssl_);
     SSL_free(ssl_);
     ssl_ = nullptr;
