@@ -199,7 +199,7 @@ class CallSlot {
 /// All calls of the process.
 class CallTable {
  public:
-  static CallTable& instance();
+  static CallTable& instance() noexcept { return table_; }
 
   /// A free slot, for the calling thread alone. Null when there are too many calls at once.
   CallSlot* acquire();
@@ -211,8 +211,10 @@ class CallTable {
   static constexpr std::uint32_t kSlotsPerChunk = 32;
   static constexpr std::uint32_t kChunks = 32768;
 
-  CallTable() = default;
+  constexpr CallTable() = default;
   CallSlot* grow();
+
+  static CallTable table_;
 
   std::mutex mutex_;
   CallSlot* free_ = nullptr;

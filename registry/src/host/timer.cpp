@@ -4,7 +4,7 @@
 #include "host_context.hpp"
 #include "net/http_call.hpp"
 
-#include <pthread.h>
+#include <sys/prctl.h>
 
 #include <chrono>
 #include <limits>
@@ -61,7 +61,6 @@ std::uint64_t TimerService::start(std::int64_t atNs, std::function<void()> fn) {
   if (pending_.size() >= kMaxTimers) return 0;
   if (!started_) {
     std::thread thread([this] { loop(); });
-    ::pthread_setname_np(thread.native_handle(), "csdk-timer");
     thread_ = thread.get_id();
     thread.detach();
     started_ = true;
@@ -88,6 +87,7 @@ bool TimerService::cancel(std::uint64_t timer) {
 }
 
 void TimerService::loop() {
+  ::prctl(PR_SET_NAME, "csdk-timer");
   std::unique_lock lock(mutex_);
   for (;;) {
     if (pending_.empty()) {
