@@ -385,7 +385,10 @@ void reapAll() {
   }
 }
 
-bool haveChildren() { return sys::call(__NR_wait4, -1, 0, 1 | 0x01000000 /* WNOWAIT */, 0) != -sys::kEchild; }
+bool haveChildren() {
+  constexpr int kAll = 0, kNoHang = 1, kExited = 4, kNoWait = 0x01000000;
+  return sys::call(__NR_waitid, kAll, 0, 0, kExited | kNoHang | kNoWait, 0) == 0;
+}
 
 void checkDeadlines() {
   if (self.nextDeadlineMs == 0) return;
