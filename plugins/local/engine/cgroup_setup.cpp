@@ -40,11 +40,19 @@ bool contains(const std::string& list, const std::string& word, char by) {
   return false;
 }
 
+// What the kernel says of the hierarchies, read once.
+struct Hierarchies {
+  explicit Hierarchies(const CgroupView& view)
+      : prefix(view.prefix), mounts(split(readAll(view.mountInfo), '\n')), own(split(readAll(view.ownCgroup), '\n')) {}
+  std::string prefix;
+  std::vector<std::string> mounts, own;
+};
+
 // Mount point of a v1 controller, or of v2 for an empty name.
-std::string mountPoint(const CgroupView& view, const std::string& controller) {
-  for (const std::string& line : split(readAll(view.mountInfo), '\n')) {
+std::string mountPoint(const Hierarchies& view, const std::string& controller) {
+  for (const std::string& line : view.mounts) {
+    if (line.find(" - cgroup") == std::string::npos) continue;
     const std::size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
     const auto front = split(line.substr(0, dash), ' '), back = split(line.substr(dash + 3), ' ');
     if (front.size() < 5 || back.size() < 3) continue;
     const bool v2 = back[0] == "cgroup2";
@@ -56,8 +64,8 @@ std::string mountPoint(const CgroupView& view, const std::string& controller) {
 }
 
 // This process's own path in a hierarchy.
-std::string ownPath(const CgroupView& view, const std::string& controller) {
-  for (const std::string& line : split(readAll(view.ownCgroup), '\n')) {
+std::string ownPath(const Hierarchies& view, const std::string& controller) {
+  for (const std::string& line : view.own) {
     const std::size_t first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string names = line.substr(first + 1, second - first - 1);
@@ -123,7 +131,7 @@ UniqueFd makePlace(const std::string& base, std::uint32_t owner, bool v2) {
   return {};
 }
 
-UniqueFd placeFor(const CgroupView& view, const std::string& controller, std::uint32_t owner) {
+UniqueFd placeFor(const Hierarchies& view, const std::string& controller, std::uint32_t owner) {
   const std::string mount = mountPoint(view, controller);
   if (mount.empty()) return {};
   // Below our own cgroup first, so that whatever limits us limits the sandboxes too.
@@ -134,7 +142,7 @@ UniqueFd placeFor(const CgroupView& view, const std::string& controller, std::ui
   return access(mount.c_str(), W_OK) == 0 ? makePlace(mount, owner, false) : UniqueFd{};
 }
 
-std::optional<CgroupPlace> unified(const CgroupView& view, std::uint32_t owner) {
+std::optional<CgroupPlace> unified(const Hierarchies& view, std::uint32_t owner) {
   const std::string mount = mountPoint(view, "");
   if (mount.empty()) return std::nullopt;
   std::string base = mount + ownPath(view, "");
@@ -162,11 +170,12 @@ std::optional<CgroupPlace> unified(const CgroupView& view, std::uint32_t owner) 
 }  // namespace
 
 CgroupPlace prepareCgroups(const CgroupView& view, std::uint32_t owner) {
-  if (auto place = unified(view, owner)) return std::move(*place);
+  const Hierarchies hierarchies(view);
+  if (auto place = unified(hierarchies, owner)) return std::move(*place);
   CgroupPlace place;
-  place.memory = placeFor(view, "memory", owner);
+  place.memory = placeFor(hierarchies, "memory", owner);
   if (!place.memory) return {};
-  place.cpu = placeFor(view, "cpu", owner);
+  place.cpu = placeFor(hierarchies, "cpu", owner);
   place.kind = protocol::CgroupKind::kV1;
   return place;
 }

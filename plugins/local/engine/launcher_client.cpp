@@ -66,7 +66,10 @@ int spawnHelper(int socket, pid_t& pid) {
 }
 
 std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protocol::CgroupKind cgroups) {
-  std::vector<char> body(64 * 1024);
+  std::size_t size = 1024 + key.folder.size();
+  for (const Mount& mount : key.mounts) size += mount.source.size() + mount.target.size() + 64;
+  for (const std::string& layer : key.layers) size += layer.size() + 64;
+  std::vector<char> body(size);
   protocol::Writer writer(body.data(), body.size());
   protocol::StartBody start{};
   start.flags = (uid != geteuid() ? protocol::kStartAsRoot : 0U) |
@@ -98,28 +101,30 @@ Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int re
   // Over a tree that was made for sandboxes they are its owner, else they could not write to it.
   launcher->uid_ = key.folder.empty() && key.layers.empty() ? unusedUid() : treeOwner();
   if (!isolated || !canBecome(launcher->uid_)) launcher->uid_ = geteuid();
+  auto pair = makeSocketPair();
+  if (!pair.ok()) return pair.error();
+  pid_t pid = 0;
+  const int spawned = spawnHelper(pair->theirs.get(), pid);  // first: it gets ready while its orders are written
+  if (spawned != 0) return systemError(spawned, "Cannot start the local launcher", "Check ulimit -u and free memory.");
+  pair->theirs.reset();
+  launcher->socket_ = std::move(pair->ours);
   CgroupPlace place;
   if (useCgroups && isolated)
     place = prepareCgroups(CgroupView{}, key.engine == EngineKind::kRoot ? geteuid() : launcher->uid_);
   launcher->cgroups_ = place.kind;
   launcher->cpuCgroup_ = static_cast<bool>(place.cpu);
-  auto pair = makeSocketPair();
-  if (!pair.ok()) return pair.error();
   const auto orders = startOrders(key, launcher->uid_, place.kind);
-  if (orders.empty()) return systemError(E2BIG, "Too many or too long mounts");
-  pid_t pid = 0;
-  const int spawned = spawnHelper(pair->theirs.get(), pid);
-  if (spawned != 0) return systemError(spawned, "Cannot start the local launcher", "Check ulimit -u and free memory.");
-  pair->theirs.reset();
-  launcher->socket_ = std::move(pair->ours);
   std::vector<int> fds{registry};
   if (place.memory) fds.push_back(place.memory.get());
   if (place.memory && place.cpu) fds.push_back(place.cpu.get());
-  const int sent = sendFrame(launcher->socket_.get(), protocol::FrameType::kStart, orders, fds);
+  const int sent =
+      orders.empty() ? E2BIG : sendFrame(launcher->socket_.get(), protocol::FrameType::kStart, orders, fds);
+  if (orders.empty()) launcher->socket_.reset();  // it ends for lack of any
   // The process that was started hands over to one in its own session and is gone at once.
   int status = 0;
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
+  if (sent == E2BIG) return systemError(sent, "Too many or too long mounts");
   if (sent != 0 && sent != EPIPE) return systemError(sent, "Cannot speak to the local launcher");
   return launcher;
 }
