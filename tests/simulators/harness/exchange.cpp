@@ -130,6 +130,15 @@ std::optional<std::string> Exchange::bodyPiece() {
   return piece;
 }
 
+void Exchange::carryInput(const std::function<bool(std::string_view)>& sink) {
+  answered_ = true;
+  bodyDone_ = true;
+  while (!early_.empty() || fill()) {
+    if (!sink(early_)) return;
+    early_.clear();
+  }
+}
+
 bool Exchange::readBody() {
   while (!bodyDone_) {
     auto piece = bodyPiece();
@@ -172,9 +181,12 @@ void Exchange::respond(int status, std::string_view body, std::string_view conte
   endWithFault();
 }
 
-void Exchange::begin(int status, std::string_view contentType, const Headers& headers) {
+void Exchange::begin(int status, std::string_view contentType, const Headers& headers, std::int64_t length) {
   status_ = status;
-  writeHead(headOf(status, contentType, headers) + "Transfer-Encoding: chunked\r\n\r\n");
+  sized_ = length >= 0;
+  if (sized_ && truncateLeft_ >= 0) length = std::min(length, truncateLeft_);
+  const std::string framing = sized_ ? "Content-Length: " + std::to_string(length) : "Transfer-Encoding: chunked";
+  writeHead(headOf(status, contentType, headers) + framing + "\r\n\r\n");
 }
 
 bool Exchange::chunk(std::string_view data) {
@@ -183,15 +195,18 @@ bool Exchange::chunk(std::string_view data) {
     truncateLeft_ -= static_cast<std::int64_t>(data.size());
   }
   if (data.empty()) return !close;  // an empty chunk would be the end
-  char line[24];
-  const int length = std::snprintf(line, sizeof line, "%zx\r\n", data.size());
-  std::string whole(line, static_cast<std::size_t>(length));
-  if (!stream.write(whole.append(data).append("\r\n"))) close = true;
+  std::string whole;
+  if (!sized_) {
+    char line[24];
+    whole.assign(line, static_cast<std::size_t>(std::snprintf(line, sizeof line, "%zx\r\n", data.size())));
+  }
+  whole.append(data).append(sized_ ? "" : "\r\n");
+  if (!stream.write(whole)) close = true;
   return !close;
 }
 
 void Exchange::end() {
-  if (breakAfter_ < 0 && !stream.write("0\r\n\r\n")) close = true;
+  if (breakAfter_ < 0 && !sized_ && !stream.write("0\r\n\r\n")) close = true;
   endWithFault();
 }
 

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <stdexcept>
 
 namespace computesdk::simulators {
@@ -189,7 +191,14 @@ bool Server::answer(Exchange& exchange) {
     exchange.respond(404, "{\"message\":\"no such route\"}");
     return true;
   }
-  route->handler(exchange);
+  try {
+    route->handler(exchange);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s %s: %s\n", exchange.request.method.c_str(), exchange.request.path.c_str(), error.what());
+    exchange.close = true;
+    if (!exchange.answered_ && !exchange.upgraded_) exchange.respond(500, "{\"message\":\"the simulator failed\"}");
+    return false;
+  }
   if (!exchange.answered_ && !exchange.upgraded_ && !exchange.close) exchange.respond(204);
   return true;
 }

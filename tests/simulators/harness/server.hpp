@@ -74,12 +74,17 @@ class Exchange {
   /// The whole answer.
   void respond(int status, std::string_view body = {}, std::string_view contentType = "application/json",
                const Headers& headers = {});
-  /// An answer in pieces, chunked.
-  void begin(int status, std::string_view contentType, const Headers& headers = {});
+  /// An answer in pieces: chunked, or of a length that is known.
+  void begin(int status, std::string_view contentType, const Headers& headers = {}, std::int64_t length = -1);
   bool chunk(std::string_view data);  ///< false: the peer is gone
   void end();
   /// Of a route that streams: the next piece of the request's body; nothing at its end.
   std::optional<std::string> bodyPiece();
+  /// After that: it came whole. Otherwise the peer has gone.
+  [[nodiscard]] bool bodyComplete() const noexcept { return bodyDone_; }
+  /// Hands over all that the peer sends from now on, the body first, until it ends or `sink` says false: for one who
+  /// carries the connection on to somebody else.
+  void carryInput(const std::function<bool(std::string_view)>& sink);
   /// Accepts the upgrade.
   std::unique_ptr<WebSocket> upgrade(std::string_view subprotocol = {});
 
@@ -105,6 +110,7 @@ class Exchange {
   std::int64_t breakAfter_ = -1, truncateLeft_ = -1;
   bool breakWithReset_ = false, quietClose_ = false;
   int status_ = 0;
+  bool sized_ = false;
   bool chunkedBody_ = false, bodyDone_ = false, answered_ = false, upgraded_ = false;
 };
 
@@ -170,7 +176,7 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   /// Routes are matched in order. A star stands for one segment of the path, two for the rest. `streamed`: the handler
-  /// reads the body itself.
+  /// reads the body itself. What a handler throws is answered with 500.
   void route(std::string method, std::string pattern, Handler handler, bool streamed = false);
   /// Asked before the routes, once the head is read. True: it has answered.
   void intercept(std::function<bool(Exchange&)> handler);

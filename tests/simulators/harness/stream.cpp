@@ -125,6 +125,10 @@ void Stream::reset() {
   close();
 }
 
+void Stream::shutdown() {
+  if (fd_ >= 0) ::shutdown(fd_, SHUT_RDWR);
+}
+
 void Stream::close() {
   if (ssl_ != nullptr) {
     if (broken_) SSL_set_quiet_shutdown(ssl_, 1);

@@ -31,6 +31,8 @@ class Stream {
   /// Ends the connection so that the peer sees a reset.
   void reset();
   void close();
+  /// Ends the connection; another thread that reads sees it.
+  void shutdown();
 
   /// From now on `bytes` more can be written; the connection breaks at the next one. The peer sees a reset, or else an
   /// end, once the one who writes has given up.

@@ -132,7 +132,7 @@ std::vector<std::shared_ptr<Task>> Machine::tasks() {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<Task>> running;
   for (const auto& task : tasks_) {
-    if (!task->ended()) running.push_back(task);
+    if (!task->ended() && !task->spec().hidden) running.push_back(task);
   }
   return running;
 }
@@ -186,7 +186,12 @@ void Machine::read(const std::string& path, const ByteSink& sink) {
   take(sandbox_->filesystem().download(nothrow, path, sink));
 }
 
-std::string Machine::read(const std::string& path) { return take(sandbox_->filesystem().readFile(nothrow, path)); }
+std::string Machine::read(const std::string& path, std::int64_t offset, std::int64_t length) {
+  ReadOptions options;
+  options.offset = offset;
+  options.length = length;
+  return take(sandbox_->filesystem().readFile(nothrow, path, options));
+}
 
 void Machine::write(const std::string& path, const ByteSource& source, std::uint32_t mode) {
   TransferOptions options;

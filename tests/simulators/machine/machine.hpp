@@ -79,7 +79,7 @@ class Machine {
   void remove(const std::string& path);  ///< recursive
   void chmod(const std::string& path, std::uint32_t mode);
   void read(const std::string& path, const ByteSink& sink);
-  std::string read(const std::string& path);
+  std::string read(const std::string& path, std::int64_t offset = 0, std::int64_t length = -1);
   /// Makes missing parents. `source` fills the buffer and says how much, 0 at the end; it may block.
   void write(const std::string& path, const ByteSource& source, std::uint32_t mode = 0644);
   void write(const std::string& path, std::string_view content, std::uint32_t mode = 0644);

@@ -23,7 +23,8 @@ struct OutputChunk {
 /// How a task ended.
 struct TaskEnd {
   bool signalled = false;
-  int value = 0;  ///< exit code, or signal number
+  int value = 0;          ///< exit code, or signal number
+  bool timedOut = false;  ///< killed at TaskSpec::timeout
 };
 
 /// A task's output, for any number of readers at once. What nobody reads any more is dropped once more than `keepBytes`

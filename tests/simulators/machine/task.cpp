@@ -71,6 +71,7 @@ void Task::run(int input) {
   options.env = spec_.env;
   options.stdinFd = input;
   options.maxOutput = 0;
+  options.timeout = spec_.timeout;
   options.onStdout = [this](std::string_view text) { log_->write(Channel::standardOutput, text); };
   options.onStderr = [this](std::string_view text) { takeErrorOutput(text); };
   std::vector<std::string> argv = {"/bin/sh", "-c", kPreamble, "sh"};
@@ -83,7 +84,7 @@ void Task::run(int input) {
     lineRead_ = true;
   }
   started_.notify_all();
-  log_->end(toEnd(result));
+  log_->end(result ? toEnd(result->status) : TaskEnd{true, kKilled, false});  // else the machine has ended
   done_ = true;
 }
 
@@ -115,6 +116,7 @@ void Task::startTerminal() {
   options.cwd = spec_.cwd;
   options.env = spec_.env;
   options.pty = true;
+  options.timeout = spec_.timeout;
   options.columns = spec_.terminal->columns;
   options.rows = spec_.terminal->rows;
   process_ = take(sandbox_.processes().start(nothrow, CommandLine(spec_.argv), options));
@@ -129,15 +131,16 @@ void Task::follow(Process process) {
     log_->write(Channel::terminal, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   };
   const Result<ExitStatus> status = process.attach(nothrow, options);
-  TaskEnd end{true, kKilled};
-  if (status) end = {status->kind == ExitStatus::Kind::signal, status->value};
+  TaskEnd end{true, kKilled, false};
+  if (status) end = toEnd(*status);
   log_->end(end);
   done_ = true;
 }
 
-TaskEnd Task::toEnd(const Result<CommandResult>& result) {
-  if (!result) return {true, kKilled};  // the machine has ended
-  return {result->status.kind == ExitStatus::Kind::signal, result->status.value};
+TaskEnd Task::toEnd(const ExitStatus& status) {
+  if (status.kind == ExitStatus::Kind::code) return {false, status.value, false};
+  const bool timedOut = status.kind == ExitStatus::Kind::timeout;
+  return {true, timedOut ? kKilled : status.value, timedOut};
 }
 
 bool Task::write(std::string_view bytes) {

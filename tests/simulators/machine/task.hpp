@@ -28,8 +28,10 @@ struct TaskSpec {
   bool input = false;                             ///< its input stays open for write
   std::optional<TerminalSize> terminal = {};      ///< then all output is one stream, and there is input
   std::size_t keepBytes = std::size_t{16} << 20;  ///< output kept for readers that come later
-  bool follow = false;   ///< open a reader before it starts: the caller must take it, since the program waits for it
-  std::string tag = {};  ///< for the simulator
+  bool follow = false;  ///< open a reader before it starts: the caller must take it, since the program waits for it
+  std::chrono::milliseconds timeout{0};  ///< it is killed then; 0: none
+  bool hidden = false;                   ///< not among Machine::tasks: the simulator's own
+  std::string tag = {};                  ///< for the simulator
 };
 
 /// One program on a machine. Outlives the connection that started it. Thread-safe.
@@ -67,7 +69,7 @@ class Task {
   void waitUntilStarted();
   void follow(Process process);
   void finish();  ///< once the machine has ended
-  static TaskEnd toEnd(const Result<CommandResult>& result);
+  static TaskEnd toEnd(const ExitStatus& status);
 
   Sandbox& sandbox_;
   const TaskSpec spec_;
