@@ -1,7 +1,5 @@
 #include "common/json_writer.hpp"
 
-#include "common/json.hpp"
-
 #include <computesdk/provider/error.hpp>
 #include <computesdk/provider/views.hpp>
 
@@ -15,24 +13,6 @@ namespace {
 
 using plugin::Error;
 using plugin::view;
-
-JsonValue copyOf(Json json) {
-  if (const auto text = json.asText()) return {*text};
-  if (const auto boolean = json.asBoolean()) return {*boolean};
-  if (json.isInteger()) return {*json.asInteger()};
-  if (const auto number = json.asNumber()) return {*number};
-  if (json.isObject()) {
-    JsonValue object = JsonValue::object();
-    for (const auto& [key, value] : json.members()) object.set(key, copyOf(value));
-    return object;
-  }
-  if (json.isArray()) {
-    JsonValue array = JsonValue::array();
-    for (const Json item : json.items()) array.push(copyOf(item));
-    return array;
-  }
-  return {};
-}
 
 JsonValue valueOf(const csdk_option& option, std::string_view key) {
   switch (option.kind) {
@@ -71,10 +51,29 @@ JsonValue JsonValue::of(csdk_strs list) {
   return value;
 }
 
+JsonValue JsonValue::of(Json json) {
+  if (const auto text = json.asText()) return {*text};
+  if (const auto boolean = json.asBoolean()) return {*boolean};
+  if (json.isInteger()) return {*json.asInteger()};
+  if (const auto number = json.asNumber()) return {*number};
+  if (json.isObject()) {
+    JsonValue copy = object();
+    auto& members = std::get<Members>(copy.value_);
+    for (const auto& [key, value] : json.members()) members.emplace_back(std::string(key), of(value));
+    return copy;
+  }
+  if (json.isArray()) {
+    JsonValue copy = array();
+    for (const Json item : json.items()) copy.push(of(item));
+    return copy;
+  }
+  return {};
+}
+
 JsonValue JsonValue::parse(std::string_view json, std::string_view what) {
   const auto document = JsonDocument::tryParse(json);
   if (!document) throw Error(CSDK_INVALID_ARGUMENT, std::string(what) + " is no JSON");
-  return copyOf(document->root());
+  return of(document->root());
 }
 
 const JsonValue* JsonValue::find(std::string_view key) const noexcept {
@@ -92,6 +91,12 @@ JsonValue& JsonValue::at(std::string_view key) {
 
 JsonValue& JsonValue::set(std::string_view key, JsonValue value) {
   at(key) = std::move(value);
+  return *this;
+}
+
+JsonValue& JsonValue::erase(std::string_view key) {
+  if (auto* members = std::get_if<Members>(&value_))
+    std::erase_if(*members, [&](const auto& one) { return one.first == key; });
   return *this;
 }
 

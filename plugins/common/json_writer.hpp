@@ -1,5 +1,7 @@
 #pragma once
 
+#include "common/json.hpp"
+
 #include <computesdk/plugin.h>
 
 #include <cstdint>
@@ -43,6 +45,8 @@ class JsonValue {
   static JsonValue of(csdk_pairs pairs);
   /// ["text", …]
   static JsonValue of(csdk_strs list);
+  /// A copy of what a vendor sent.
+  static JsonValue of(Json json);
   /// JSON text, taken apart. Throws plugin::Error (CSDK_INVALID_ARGUMENT) naming `what` when it is none.
   static JsonValue parse(std::string_view json, std::string_view what);
 
@@ -53,6 +57,7 @@ class JsonValue {
   /// The member, made as null if it is not there.
   JsonValue& at(std::string_view key);
   [[nodiscard]] const JsonValue* find(std::string_view key) const noexcept;
+  JsonValue& erase(std::string_view key);
   /// Of an array (a null becomes one).
   JsonValue& push(JsonValue value);
 
