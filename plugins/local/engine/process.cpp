@@ -189,6 +189,8 @@ Status Process::closeInput() {
   return okStatus();
 }
 
+void Process::leaveInput() { state_->input.reset(); }
+
 Status Process::resize(PtySize size) {
   if ((state_->process.flags & protocol::kExecPty) == 0 || !state_->input) {
     return plain(ErrorClass::kFailedPrecondition, "The command has no terminal", "Start it with a PTY.");

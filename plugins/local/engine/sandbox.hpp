@@ -42,6 +42,8 @@ class Process {
   // Waits until writeInput takes bytes again. kCancelled, or as writeInput.
   Status waitForInput(Canceller* cancel = nullptr);
   Status closeInput();
+  // Gives up this object's own hold on the input: whoever only follows the command must not keep it open for others.
+  void leaveInput();
   Status resize(PtySize size);
   // To its process group; SIGKILL goes to every descendant, also to those that left the group.
   Status signal(int number);

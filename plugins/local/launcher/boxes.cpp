@@ -10,19 +10,11 @@ using protocol::Step;
 
 Birth birth;  // in static memory, since the child keeps using it
 
-int freeBox() {
-  for (int i = 0; i < kMaxBoxes; ++i) {
-    if (!launcher.boxes[i].used) return i;
+bool taken(const protocol::Text& id) {
+  for (const Box& box : launcher.boxes) {
+    if (box.used && sys::length(box.id) == id.size && memcmp(box.id, id.data, id.size) == 0) return true;
   }
-  return -1;
-}
-
-int boxById(const protocol::Text& id) {
-  for (int i = 0; i < kMaxBoxes; ++i) {
-    const Box& box = launcher.boxes[i];
-    if (box.used && sys::length(box.id) == id.size && memcmp(box.id, id.data, id.size) == 0) return i;
-  }
-  return -1;
+  return false;
 }
 
 void refuse(int host, Step step, int error) {
@@ -71,12 +63,13 @@ bool takeSpare(Newborn& made) {
 
 void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   const int host = fds.at(0);
-  const int index = freeBox();
-  if (index < 0 || fds.count() < 2 || boxById(request.id) >= 0) {
-    refuse(host, Step::kFull, index < 0 ? sys::kEmfile : sys::kEexist);
+  Box* const place = launcher.boxes.free();
+  if (place == nullptr || fds.count() < 2 || taken(request.id)) {
+    refuse(host, Step::kFull, place == nullptr ? sys::kEmfile : sys::kEexist);
     return;
   }
-  Box& box = launcher.boxes[index];
+  Box& box = *place;
+  const int index = launcher.boxes.indexOf(box);
   const std::uint32_t generation = box.generation + 1;
   memset(static_cast<void*>(&box), 0, sizeof box);
   box.generation = generation;

@@ -24,7 +24,7 @@ struct Tunnel {
   Direction way[2];
 };
 
-Tunnel tunnels[kMaxTunnels];
+Slots<Tunnel, kMaxTunnels> tunnels;
 bool anyPending;
 
 void closeTunnel(Tunnel& tunnel) {
@@ -37,20 +37,18 @@ void closeTunnel(Tunnel& tunnel) {
   tunnel.used = false;
 }
 
-int indexOf(const Tunnel& tunnel) { return static_cast<int>(&tunnel - tunnels); }
+int indexOf(const Tunnel& tunnel) { return tunnels.indexOf(tunnel); }
 
 Tunnel* newTunnel() {
-  for (Tunnel& tunnel : tunnels) {
-    if (tunnel.used) continue;
-    const std::uint32_t generation = tunnel.generation + 1;
-    memset(static_cast<void*>(&tunnel), 0, sizeof tunnel);
-    tunnel.used = true;
-    tunnel.generation = generation;
-    tunnel.call = tunnel.side[0] = tunnel.side[1] = -1;
-    for (Direction& way : tunnel.way) way.pipe[0] = way.pipe[1] = -1;
-    return &tunnel;
-  }
-  return nullptr;
+  Tunnel* const tunnel = tunnels.free();
+  if (tunnel == nullptr) return nullptr;
+  const std::uint32_t generation = tunnel->generation + 1;
+  memset(static_cast<void*>(tunnel), 0, sizeof *tunnel);
+  tunnel->used = true;
+  tunnel->generation = generation;
+  tunnel->call = tunnel->side[0] = tunnel->side[1] = -1;
+  for (Direction& way : tunnel->way) way.pipe[0] = way.pipe[1] = -1;
+  return tunnel;
 }
 
 sys::Word splice(int from, int to, std::size_t size) {
@@ -133,7 +131,7 @@ int openForward(Box& box, std::uint16_t port) {
   forward.inside = port;
   forward.outside = static_cast<std::uint16_t>(address.port >> 8 | (address.port & 0xff) << 8);
   forward.listener = fd;
-  const int index = static_cast<int>(&box - launcher.boxes);
+  const int index = launcher.boxes.indexOf(box);
   sys::epollControl(launcher.epoll, sys::kAdd, fd, sys::kIn,
                     topicKey(Topic::kForward, index, box.forwardCount, box.generation));
   ++box.forwardCount;
@@ -144,7 +142,7 @@ int openForward(Box& box, std::uint16_t port) {
 void closeForwards(Box& box) {
   for (int i = 0; i < box.forwardCount; ++i) sys::closeFd(box.forwards[i].listener);
   box.forwardCount = 0;
-  const int index = static_cast<int>(&box - launcher.boxes);
+  const int index = launcher.boxes.indexOf(box);
   for (Tunnel& tunnel : tunnels) {
     if (tunnel.used && tunnel.box == index) closeTunnel(tunnel);
   }

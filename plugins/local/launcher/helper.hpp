@@ -4,6 +4,7 @@
 
 #include "../protocol/wire.hpp"
 #include "messages.hpp"
+#include "slots.hpp"
 #include "sys.hpp"
 
 namespace computesdk::local {

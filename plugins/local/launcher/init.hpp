@@ -53,7 +53,7 @@ struct Init {
   std::uint64_t oomKills;
   std::int64_t nextCheckMs;     // of memory, 0: nothing runs
   std::int64_t nextDeadlineMs;  // not after the first of the jobs' deadlines, 0: there is none
-  Job jobs[kMaxJobs];
+  Slots<Job, kMaxJobs> jobs;
 };
 extern Init self;
 

@@ -106,21 +106,20 @@ void release(Job& job) {
 
 // A free slot, else that of the background command that ended longest ago.
 Job* allocate() {
-  Job* oldest = nullptr;
-  for (Job& job : self.jobs) {
-    if (!job.used) {
-      memset(static_cast<void*>(&job), 0, sizeof job);
-      job.used = true;
-      job.call = job.input = job.ringFd = -1;
-      for (int& watcher : job.watchers) watcher = -1;
-      for (int& output : job.output) output = -1;
-      return &job;
+  Job* job = self.jobs.free();
+  if (job == nullptr) {
+    for (Job& each : self.jobs) {
+      if (each.pid == 0 && (job == nullptr || each.startedMs < job->startedMs)) job = &each;
     }
-    if (job.pid == 0 && (oldest == nullptr || job.startedMs < oldest->startedMs)) oldest = &job;
+    if (job == nullptr) return nullptr;
+    release(*job);
   }
-  if (oldest == nullptr) return nullptr;
-  release(*oldest);
-  return allocate();
+  memset(static_cast<void*>(job), 0, sizeof *job);
+  job->used = true;
+  job->call = job->input = job->ringFd = -1;
+  for (int& watcher : job->watchers) watcher = -1;
+  for (int& output : job->output) output = -1;
+  return job;
 }
 
 void refuse(int call, Ending ending, int error) {
@@ -130,7 +129,7 @@ void refuse(int call, Ending ending, int error) {
   sendBody(call, FrameType::kProcessExited, exit);
 }
 
-int indexOf(const Job& job) { return static_cast<int>(&job - self.jobs); }
+int indexOf(const Job& job) { return self.jobs.indexOf(job); }
 
 // Master and slave of a new terminal of the sandbox's own devpts.
 int openTerminal(const protocol::ExecBody& body, int& slave) {
@@ -487,8 +486,9 @@ void listProcesses(int call, std::uint64_t from) {
   constexpr int kPage = 64;
   int given = 0;
   std::uint64_t next = 0;
-  for (std::uint64_t slot = from; slot < kMaxJobs; ++slot) {
-    const Job& job = self.jobs[slot];
+  const auto end = static_cast<std::uint64_t>(self.jobs.reached());
+  for (std::uint64_t slot = from; slot < end; ++slot) {
+    const Job& job = self.jobs[static_cast<int>(slot)];
     if (!job.used || (job.flags & protocol::kExecBackground) == 0) continue;
     if (given++ == kPage) {
       next = slot;

@@ -64,8 +64,8 @@ struct Launcher {
   std::uint64_t created;  // boxes so far
   Newborn spare;          // has made its room, and waits for whose it will be
   bool spareRefused;      // the last attempt to make one failed
-  Box boxes[kMaxBoxes];
-  Link links[kMaxLinks];
+  Slots<Box, kMaxBoxes> boxes;
+  Slots<Link, kMaxLinks> links;
 };
 extern Launcher launcher;
 

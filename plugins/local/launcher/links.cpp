@@ -84,18 +84,18 @@ void serve(Link& link, const protocol::Header& header, const char* body, Receive
 }  // namespace
 
 int addLink(int fd, int box, bool creator) {
-  for (int i = 0; i < kMaxLinks; ++i) {
-    Link& link = launcher.links[i];
-    if (link.used) continue;
-    const std::uint32_t generation = link.generation + 1;
-    link = Link{true, fd, box, creator, creator, false, generation};
-    const int watched = sys::epollControl(launcher.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup,
-                                          topicKey(Topic::kLink, i, 0, generation));
-    if (watched < 0) dropLink(link);  // its end would never be seen
-    return watched < 0 ? watched : i;
+  Link* const link = launcher.links.free();
+  if (link == nullptr) {
+    sys::closeFd(fd);
+    return -sys::kEmfile;
   }
-  sys::closeFd(fd);
-  return -sys::kEmfile;
+  const int index = launcher.links.indexOf(*link);
+  const std::uint32_t generation = link->generation + 1;
+  *link = Link{true, fd, box, creator, creator, false, generation};
+  const int watched = sys::epollControl(launcher.epoll, sys::kAdd, fd, sys::kIn | sys::kReadHangup,
+                                        topicKey(Topic::kLink, index, 0, generation));
+  if (watched < 0) dropLink(*link);  // its end would never be seen
+  return watched < 0 ? watched : index;
 }
 
 void dropLink(Link& link) {

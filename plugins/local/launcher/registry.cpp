@@ -95,7 +95,7 @@ int registerBox(Box& box, const protocol::Text& meta) {
     forget(box, name.text());
     return result;
   }
-  const int index = static_cast<int>(&box - launcher.boxes);
+  const int index = launcher.boxes.indexOf(box);
   sys::epollControl(launcher.epoll, sys::kAdd, box.listener, sys::kIn,
                     topicKey(Topic::kKnock, index, 0, box.generation));
   return 0;

@@ -182,11 +182,13 @@ class LocalProvider {
 
   void processAttach(Call& call, const csdk_process_args& args) {
     Process process = findProcess(args);
+    process.leaveInput();
     followProcess(call, process, args.offset, (args.flags & CSDK_PROCESS_KEPT_ONLY) == 0);
   }
 
   void processWait(Call& call, const csdk_process_args& args) {
     Process process = findProcess(args);
+    process.leaveInput();
     CancelLink link(call);
     emitExit(call, take(process.wait(Milliseconds(-1), &link.canceller())));
   }
@@ -206,7 +208,9 @@ class LocalProvider {
 
   void processSignal(Call&, const csdk_process_args& args) {
     Process process = findProcess(args);
-    check(process.signal(args.signal), Subject::other);
+    if (process.ended()) return;  // a success, as the ABI has it
+    const Status sent = process.signal(args.signal);
+    if (!process.ended()) check(sent, Subject::other);
   }
 
   void processResize(Call&, const csdk_process_args& args) {

@@ -68,7 +68,7 @@ std::uint64_t TimerService::start(std::int64_t atNs, std::function<void()> fn) {
   const std::uint64_t timer = next_++;
   const auto place = pending_.emplace(Key{atNs, timer}, std::move(fn)).first;
   when_.emplace(timer, atNs);
-  if (place == pending_.begin()) changed_.notify_one();
+  if (place == pending_.begin() && atNs < sleepsUntil_) changed_.notify_one();
   return timer;
 }
 
@@ -91,12 +91,14 @@ void TimerService::loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (pending_.empty()) {
+      sleepsUntil_ = std::numeric_limits<std::int64_t>::max();
       changed_.wait(lock);
       continue;
     }
     auto first = pending_.begin();
     if (first->first.first > monotonicNs()) {
-      changed_.wait_until(lock, at(first->first.first));
+      sleepsUntil_ = first->first.first;
+      changed_.wait_until(lock, at(sleepsUntil_));
       continue;
     }
     std::function<void()> fn = std::move(first->second);

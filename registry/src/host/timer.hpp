@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -35,6 +36,8 @@ class TimerService {
   std::map<Key, std::function<void()>> pending_;
   std::unordered_map<std::uint64_t, std::int64_t> when_;
   std::uint64_t next_ = 1, running_ = 0;
+  std::int64_t sleepsUntil_ =
+      std::numeric_limits<std::int64_t>::max();  ///< while the thread waits: woken only for less
   bool started_ = false;
   std::thread::id thread_;
 };

@@ -17,10 +17,7 @@ using rapidjson::Value;
 constexpr std::string_view kSuffix = ".provider.json";
 
 const Schema& manifestSchema() {
-  static const Schema schema = [] {
-    auto document = parseJson(kManifestSchemaText, {.maxBytes = kManifestMaxBytes, .maxDepth = 64});
-    return Schema::compile(document.value()).value();
-  }();
+  static const Schema schema = Schema::ofOurs(kManifestSchemaText);
   return schema;
 }
 

@@ -186,6 +186,14 @@ Result<Schema> Schema::compile(const rapidjson::Value& schema) {
   return result;
 }
 
+Schema Schema::ofOurs(const char* text) {
+  Schema result;
+  result.document_ = std::make_unique<rapidjson::Document>();
+  result.document_->Parse<rapidjson::kParseIterativeFlag>(text);
+  result.compiled_ = std::make_unique<rapidjson::SchemaDocument>(*result.document_);
+  return result;
+}
+
 std::optional<SchemaProblem> Schema::check(const rapidjson::Value& value) const {
   // Deciding is quick; finding the words is only for what failed.
   rapidjson::SchemaValidator validator(*compiled_);

@@ -30,6 +30,9 @@ class Schema {
   /// Errors: E_INVALID_ARGUMENT whose `why` says what cannot be used: `$ref`, and patterns that could cost much to
   /// match (schemas of plug-ins are not ours). `schema` is copied.
   static Result<Schema> compile(const rapidjson::Value& schema);
+  /// For a schema of our own, `text`: none of that is asked, which is most of the time that a start of the command line
+  /// tool would spend on manifests.
+  static Schema ofOurs(const char* text);
 
   /// The first problem of `value`, or nothing.
   [[nodiscard]] std::optional<SchemaProblem> check(const rapidjson::Value& value) const;
