@@ -46,10 +46,18 @@ void applyCode(std::string_view code, Failure& failure) {
   for (const CodeMeaning& meaning : kCodes) {
     if (meaning.code == code) failure.is(meaning.status, meaning.errorClass);
   }
-  const bool full = vendor::containsNoCase(failure.vendorText, "no space left") ||
-                    vendor::containsNoCase(failure.vendorText, "disk quota") ||
-                    vendor::containsNoCase(failure.vendorText, "not enough disk");
-  if (full) failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_DISK_FULL);
+  const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
+  // A 500 of the daemon is about what it was asked to do; the system's own words say what it was.
+  if (failure.httpStatus == 500 || failure.status == CSDK_UNKNOWN) {
+    failure.is(CSDK_UNKNOWN);
+    failure.retryable = false;
+    if (says("permission denied") || says("read-only file system")) failure.is(CSDK_PERMISSION_DENIED);
+    if (says("not a directory") || says("is a directory")) failure.is(CSDK_INVALID_ARGUMENT);
+    if (says("no such file")) failure.is(CSDK_NOT_FOUND);
+  }
+  if (says("no space left") || says("disk quota") || says("not enough disk")) {
+    failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_DISK_FULL);
+  }
 }
 
 void refine(const Answer& answer, Failure& failure) {

@@ -198,10 +198,11 @@ void listFolder(Envd& envd, const csdk_fs_args& args) {
 void statPath(Envd& envd, const csdk_fs_args& args) {
   const std::string path = pathOf(envd, args.path);
   auto entry = lookAt(envd, path);
-  // The target of a link has been followed to its end by the daemon.
+  // The daemon says where a link leads in the end; of one that leads nowhere it says the link itself, or what is missing.
   for (int links = 0; entry && entry->type == CSDK_ENTRY_SYMLINK && (args.flags & CSDK_FS_NO_FOLLOW) == 0; ++links) {
     if (links == 8 || !entry->linkTarget.starts_with('/')) break;
     const std::string name = entry->name, shown = entry->path;
+    if (entry->linkTarget == shown) throw notFound(path);
     entry = lookAt(envd, entry->linkTarget);
     if (entry) entry->name = name, entry->path = shown;
   }
@@ -213,13 +214,14 @@ void makeFolder(Envd& envd, const csdk_fs_args& args) {
   const std::string path = pathOf(envd, args.path);
   const bool parents = (args.flags & CSDK_FS_PARENTS) != 0;
   if (!parents) requireParent(envd, path);
-  const JsonDocument answer = envd.rpc("filesystem.Filesystem/MakeDir", pathMessage(path), "already_exists");
-  if (answer["code"].asText().value_or("") == "already_exists") {
-    const auto there = lookAt(envd, path);
-    if (!parents || (there && there->type == CSDK_ENTRY_FILE)) {
-      throw Error(CSDK_ALREADY_EXISTS, vendor::oneLine(path, 300) + " is there already");
-    }
-    return;
+  try {
+    envd.rpc("filesystem.Filesystem/MakeDir", pathMessage(path));
+  } catch (const Error& error) {
+    const bool taken = error.status() == CSDK_ALREADY_EXISTS || error.status() == CSDK_INVALID_ARGUMENT;
+    const auto there = taken ? lookAt(envd, path) : std::nullopt;
+    if (!there) throw;
+    if (parents && there->type != CSDK_ENTRY_FILE) return;
+    throw Error(CSDK_ALREADY_EXISTS, vendor::oneLine(path, 300) + " is there already");
   }
   if (args.mode != 0) setMode(envd, path, args.mode);
 }

@@ -77,9 +77,25 @@ JsonValue keptMessage(const csdk_process_start_args& args, const Connection& con
   return message;
 }
 
-/// Follows a stream of the daemon to its end, for what has no kept output. The exit of a process that is unknown by then
-/// is NOT_FOUND.
-void follow(Envd& envd, const ProcessId& id, bool withOutput) {
+/// How the command of a keeper ended, or that it runs on.
+void emitOutcome(Envd& envd, const ProcessId& id, bool wait) {
+  const plugin::Call& call = envd.session().call();
+  const std::uint32_t flags = id.kind == Kind::terminal ? CSDK_EXIT_MERGED : 0;
+  std::string said;
+  do {  // the script waits a while, and says that the command is running then
+    said = runScript(envd, kOutcome, {std::to_string(id.pid), wait ? "wait" : "look"});
+  } while (wait && said == "running");
+  if (said == "none") throw unknownProcess(id);
+  if (said == "running") return call.exit(CSDK_EXIT_UNKNOWN, 0, flags);
+  if (said == "timeout") return call.exit(CSDK_EXIT_TIMEOUT, 0, flags);
+  if (said == "killed") return call.exitSignal(9, flags);
+  int code = -1;
+  std::from_chars(said.data(), said.data() + said.size(), code);
+  vendor::emitExitCode(call, code, flags);
+}
+
+/// Follows a stream of the daemon to its end, for what has no kept output.
+void followStream(Envd& envd, const ProcessId& id, bool withOutput) {
   const plugin::Call& call = envd.session().call();
   bool released = id.kind != Kind::terminal;
   ProcessStream stream(envd, envd.streamRequest("process.Process/Connect", selector(id.pid), 0),
@@ -93,25 +109,17 @@ void follow(Envd& envd, const ProcessId& id, bool withOutput) {
     runScript(envd, kOpenGate, {std::to_string(id.pid)});
     envd.session().until([&] { return stream.over(); });
   }
-  if (!stream.ended() && stream.errorCode() == "not_found") throw unknownProcess(id);
+  // The daemon forgets what has ended; the keeper of a terminal has left a note.
+  if (!stream.ended() && stream.errorCode() == "not_found") {
+    if (id.kind == Kind::terminal) return emitOutcome(envd, id, false);
+    throw unknownProcess(id);
+  }
   stream.check();
-  emitEnd(call, *stream.ended(), id.kind == Kind::terminal ? CSDK_EXIT_MERGED : 0);
-}
-
-/// How the command of a keeper ended, or that it runs on.
-void emitOutcome(Envd& envd, const ProcessId& id, bool wait) {
-  const plugin::Call& call = envd.session().call();
-  std::string said;
-  do {  // the script waits a while, and says that the command is running then
-    said = runScript(envd, kOutcome, {std::to_string(id.pid), wait ? "wait" : "look"});
-  } while (wait && said == "running");
-  if (said == "none") throw unknownProcess(id);
-  if (said == "running") return call.exit(CSDK_EXIT_UNKNOWN, 0);
-  if (said == "timeout") return call.exit(CSDK_EXIT_TIMEOUT, 0);
-  if (said == "killed") return call.exitSignal(9);
-  int code = -1;
-  std::from_chars(said.data(), said.data() + said.size(), code);
-  vendor::emitExitCode(call, code);
+  if (id.kind == Kind::terminal && !stream.ended()->bySignal) {
+    vendor::emitExitCode(call, stream.ended()->value, CSDK_EXIT_MERGED);
+  } else {
+    emitEnd(call, *stream.ended(), id.kind == Kind::terminal ? CSDK_EXIT_MERGED : 0);
+  }
 }
 
 void followKept(Envd& envd, const ProcessId& id, std::int64_t offset, bool keptOnly) {
@@ -167,9 +175,14 @@ void processStart(Envd& envd, const csdk_process_start_args& args) {
   JsonValue message = terminal ? terminalMessage(args, envd.connection()) : keptMessage(args, envd.connection());
   message.set("tag", std::string(terminal ? kTerminalTag : kKeptTag) + std::string(view(args.tag)));
   const std::int64_t limitMs = terminal ? args.exec->timeout_ms : 0;
-  ProcessStream stream(envd, envd.streamRequest("process.Process/Start", message, limitMs), {});
-  envd.session().until([&] { return stream.over() || stream.pid(); });
-  if (!stream.pid()) stream.check();
+  bool ready = false;
+  ProcessStream stream(envd, envd.streamRequest("process.Process/Start", message, limitMs),
+                       [&ready](ProcessStream::Channel, std::string_view) { ready = true; });
+  envd.session().until([&] { return stream.over() || ready; });
+  if (!ready) {
+    stream.check();
+    throw Error(CSDK_UNKNOWN, "the sandbox has no room for a background command's output (in /tmp)");
+  }
   const ProcessId id{terminal ? Kind::terminal : Kind::kept, stream.pid().value_or(0)};
   const std::string text = id.text();
   const std::string command = commandText(commandArgv(*args.exec));
@@ -220,19 +233,21 @@ void processAttach(Envd& envd, const csdk_process_args& args) {
   if (id.kind == Kind::kept) {
     followKept(envd, id, args.offset, keptOnly);
     emitOutcome(envd, id, !keptOnly);
-  } else if (keptOnly) {
-    envd.session().call().exit(CSDK_EXIT_UNKNOWN, 0);  // nothing is kept of it
+  } else if (!keptOnly) {
+    followStream(envd, id, true);
+  } else if (id.kind == Kind::terminal) {
+    emitOutcome(envd, id, false);  // no output is kept of a terminal
   } else {
-    follow(envd, id, true);
+    envd.session().call().exit(CSDK_EXIT_UNKNOWN, 0);
   }
 }
 
 void processWait(Envd& envd, const csdk_process_args& args) {
   const ProcessId id = ProcessId::of(args.process_id);
-  if (id.kind == Kind::kept) {
-    emitOutcome(envd, id, true);
+  if (id.kind == Kind::foreign) {
+    followStream(envd, id, false);
   } else {
-    follow(envd, id, false);
+    emitOutcome(envd, id, true);
   }
 }
 

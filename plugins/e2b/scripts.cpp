@@ -12,13 +12,13 @@ using vendor::JsonValue;
 constexpr std::size_t kScriptOutputMax = std::size_t{64} << 10;
 constexpr std::int64_t kScriptTimeMs = 20000;
 
-/// Arguments: signal, pid, "self" or "below". Descendants are found by their parents in /proc. For SIGKILL everything is
-/// stopped first, until nothing new shows up: what does not run cannot fork.
+/// Arguments: signal, pid, "self" or "below". Descendants are found by their parents in /proc; "below" waits for the first
+/// one, which a keeper is about to start. For SIGKILL everything is stopped first, until nothing new shows up: what does
+/// not run cannot fork.
 constexpr std::string_view kSignalTree = R"sh(
-sig=$1 root=$2 all=" $2 "
+sig=$1 root=$2 which=$3
 [ -d "/proc/$root" ] || { echo none; exit; }
-[ "$sig$3" = 9self ] && kill -STOP "$root" 2>/dev/null
-while :; do
+look() {
   table=$(for s in /proc/[0-9]*/stat; do
     read -r l <"$s" && r=${l##*\) } && r=${r#* } && echo "${l%% *} ${r%% *}"
   done 2>/dev/null)
@@ -35,11 +35,22 @@ while :; do
 $table
 END
   done
-  [ "$sig" = 9 ] && [ "$found" ] || break
+}
+all=" $root "
+[ "$sig$which" = 9self ] && kill -STOP "$root" 2>/dev/null
+look
+i=0
+while [ "$which" = below ] && [ ! "$found" ] && [ $i -lt 200 ] && kill -0 "$root" 2>/dev/null; do
+  sleep 0.02
+  i=$((i + 1))
+  look
+done
+while [ "$sig" = 9 ] && [ "$found" ]; do
   for p in $all; do [ "$p" = "$root" ] || kill -STOP "$p"; done 2>/dev/null
+  look
 done
 for p in $all; do
-  [ "$3$p" = "below$root" ] || kill "-$sig" "$p"
+  [ "$which$p" = "below$root" ] || kill "-$sig" "$p"
 done 2>/dev/null
 echo done
 )sh";
@@ -52,7 +63,9 @@ limit=$1
 shift
 rm -rf -- "$d"
 mkdir -m 700 -- "$d" || exit 125
+: >"$d/out" >"$d/err"
 begun=$(date +%s)
+echo ready
 if [ "$limit" = 0 ]; then
   "$@" >"$d/out" 2>"$d/err"
 else
@@ -68,29 +81,25 @@ exit "$code"
 const std::string_view kGate = R"sh(
 d=/tmp/.computesdk-$(id -u)-$$
 rm -rf -- "$d"
-mkdir -m 700 -- "$d" && mkfifo "$d/go" && read -t 3 -r _ <>"$d/go"
-rm -rf -- "$d"
-exec "$@"
+mkdir -m 700 -- "$d" && mkfifo "$d/go" || exit 125
+echo ready
+read -t 3 -r _ <>"$d/go"
+rm -f "$d/go"
+trap : HUP INT QUIT TERM
+"$@"
+code=$?
+echo "$code" >"$d/code.new" && mv "$d/code.new" "$d/code"
+exit "$code"
 )sh";
 
 const std::string_view kOpenGate = R"sh(
-i=0
 d=/tmp/.computesdk-$(id -u)-$1
-while [ $i -lt 20 ] && [ ! -p "$d/go" ] && [ "$(tr '\0' ' ' <"/proc/$1/cmdline" | grep -c mkfifo)" != 0 ]; do
-  sleep 0.02
-  i=$((i + 1))
-done 2>/dev/null
 [ -p "$d/go" ] && timeout 1 sh -c 'echo >"$1"' sh "$d/go"
 :
 )sh";
 
 const std::string_view kFollow = R"sh(
 d=/tmp/.computesdk-$(id -u)-$1
-i=0
-while [ ! -e "$d/err" ] && [ ! -e "$d/code" ] && kill -0 "$1" && [ $i -lt 100 ]; do
-  sleep 0.02
-  i=$((i + 1))
-done 2>/dev/null
 [ -e "$d/out" ] && [ -e "$d/err" ] || exit 0
 out=$(wc -c <"$d/out") err=$(wc -c <"$d/err")
 if [ "$2" -lt 0 ]; then
@@ -115,6 +124,11 @@ i=0
 while [ ! -e "$d/code" ] && kill -0 "$1" 2>/dev/null; do
   [ "$2" = wait ] && [ $i -lt 200 ] || { echo running; exit; }
   sleep 0.05
+  i=$((i + 1))
+done
+i=0
+while kill -0 "$1" 2>/dev/null && [ $i -lt 50 ]; do
+  sleep 0.02
   i=$((i + 1))
 done
 if [ -e "$d/code" ]; then

@@ -26,15 +26,17 @@ std::string runScript(Envd& envd, std::string_view script, const std::vector<std
 /// Sends a signal to a process and every descendant; `below`: to the descendants only. False: there is no such process.
 bool signalTree(Envd& envd, std::int64_t pid, int signal, bool below);
 
+// Keepers write a line once they can be asked about, and note how their command ended.
 /// `sh -c kKeeper sh SECONDS COMMAND…` runs a command with its output kept in files; SECONDS 0: no limit.
 extern const std::string_view kKeeper;
-/// `bash -c kGate bash COMMAND…` waits until somebody watches, 3 s at most, and becomes the command.
+/// `bash -c kGate bash COMMAND…` waits until somebody watches, 3 s at most, and runs the command: for terminals.
 extern const std::string_view kGate;
 /// Arguments: pid. Lets a gate go.
 extern const std::string_view kOpenGate;
 /// Arguments: pid, offset, "follow" or "kept". Writes the kept output of a keeper and, when asked, what comes after.
 extern const std::string_view kFollow;
-/// Arguments: pid, "wait" or "look". Prints how the command of a keeper ended: a number, "timeout", "running", "none".
+/// Arguments: pid, "wait" or "look". Prints how the command of a keeper ended: a number, "timeout", "killed", "running",
+/// "none".
 extern const std::string_view kOutcome;
 
 }  // namespace computesdk::e2b
