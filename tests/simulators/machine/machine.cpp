@@ -153,14 +153,29 @@ void Machine::freeze() { run("kill -STOP -1 2>/dev/null; true"); }
 void Machine::thaw() { run("kill -CONT -1 2>/dev/null; true"); }
 void Machine::killAll() { run("kill -KILL -1 2>/dev/null; true"); }
 
+// The provider tells neither owners nor where links lead: what can be written is the user's, the rest is root's.
+FileEntry Machine::completed(FileEntry entry) {
+  const bool ours = canBeMade(entry.path) || std::any_of(kept_.begin(), kept_.end(), [&](const std::string& directory) {
+                      return isBelow(entry.path, directory);
+                    });
+  entry.owner = entry.group = ours ? "sandbox" : "root";
+  if (entry.type == EntryType::symlink) {
+    const auto target = sandbox_->runCommand(nothrow, CommandLine({"/bin/readlink", "-n", "--", entry.path}));
+    if (target) entry.linkTarget = target->stdout_;
+  }
+  return entry;
+}
+
 FileEntry Machine::stat(const std::string& path, bool follow) {
-  return take(sandbox_->filesystem().stat(nothrow, path, follow));
+  return completed(take(sandbox_->filesystem().stat(nothrow, path, follow)));
 }
 
 bool Machine::exists(const std::string& path) { return take(sandbox_->filesystem().exists(nothrow, path)); }
 
 std::vector<FileEntry> Machine::list(const std::string& path) {
-  return take(sandbox_->filesystem().readdir(nothrow, path));
+  std::vector<FileEntry> entries = take(sandbox_->filesystem().readdir(nothrow, path));
+  for (FileEntry& entry : entries) entry = completed(std::move(entry));
+  return entries;
 }
 
 void Machine::makeDirectory(const std::string& path) { take(sandbox_->filesystem().mkdir(nothrow, path)); }

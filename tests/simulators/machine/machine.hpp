@@ -97,6 +97,7 @@ class Machine {
   Machine(std::string id, Compute& compute, const MachineSpec& spec, std::filesystem::path folder);
   void end() noexcept;
   void sweep();
+  FileEntry completed(FileEntry entry);
 
   const std::string id_;
   const std::filesystem::path folder_;   ///< of the folders that are shown inside; made only when there are any
