@@ -425,7 +425,9 @@ namespace {
 bool serveFollower(Job& job, int channel, std::uint32_t events) {
   char message[64];
   ReceivedFds fds;
-  const sys::Word size = receive(channel, message, sizeof message, fds, false);
+  sys::Word size = receive(channel, message, sizeof message, fds, false);
+  // A follower that hangs up with news unread says so first; what it had asked for before is still there.
+  if (size == -sys::kEconnreset) size = receive(channel, message, sizeof message, fds, false);
   if (size == -sys::kEagain) return (events & (sys::kHangup | sys::kReadHangup)) == 0;
   if (size <= 0) return false;
   protocol::Header header;
