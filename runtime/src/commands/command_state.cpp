@@ -154,6 +154,8 @@ Result<void> CommandState::write(std::span<const std::byte> bytes) {
   closed.code = ErrorCode::precondition;
   closed.what = "cannot write to the command's input";
   closed.why = "it is closed";
+  closed.provider = sandbox_->provider().name();
+  closed.sandboxId = sandbox_->id();
   {
     std::lock_guard lock(mutex_);
     if (inputClosed_ || result_) return closed;

@@ -54,6 +54,7 @@ ErrorInfo methodUnsupported(std::string_view provider, std::string_view method, 
   error.provider = provider;
   error.what = "Provider '" + std::string(provider) + "' does not support " + std::string(method) + ".";
   error.why = std::move(why);
+  error.fix = "see what it can do: computesdk provider info " + error.provider;
   return error;
 }
 
