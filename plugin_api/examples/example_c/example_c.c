@@ -101,6 +101,10 @@ static csdk_status lookup(csdk_provider* provider, csdk_call call, csdk_target t
 static csdk_status sandbox_create(csdk_provider* provider, csdk_call call, const csdk_create_args* theirs) {
   csdk_create_args args;
   TAKE_ARGS(args, theirs);
+  if (args.env.count + args.template_id.size + args.image.size + args.snapshot_id.size + args.working_directory.size) {
+    return fail(provider, call, CSDK_UNIMPLEMENTED,
+                (csdk_error){.message = text("a sandbox is only played here: it has no template, image or directory")});
+  }
   sandbox made = {.id = ""};
   pthread_mutex_lock(&provider->lock);
   for (int i = 0; i < MAX_SANDBOXES && !made.id[0]; ++i) {

@@ -16,6 +16,8 @@ class Shell {
 
   void create(Call& call, const csdk_create_args& args) {
     if (args.env.count > 0) throw Error(CSDK_UNIMPLEMENTED, "a sandbox keeps no environment here; give it to exec");
+    if (args.template_id.size + args.image.size + args.snapshot_id.size + args.working_directory.size > 0)
+      throw Error(CSDK_UNIMPLEMENTED, "a sandbox is an empty folder here, without template, image or directory");
     std::string path = root_ / "sh-XXXXXX";
     if (!::mkdtemp(path.data()))
       throw systemError("cannot make a folder below the root").fix("mkdir -p '" + root_.string() + "'");
