@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <random>
-#include <utility>
 
 namespace computesdk::vendor {
 namespace {
@@ -34,17 +33,21 @@ Multipart::Multipart() : boundary_("computesdk-") {
   }
 }
 
-std::string Multipart::open() { return (std::exchange(first_, false) ? "--" : "\r\n--") + boundary_ + "\r\n"; }
+void Multipart::open() { before_ += (before_.empty() ? "--" : "\r\n--") + boundary_ + "\r\n"; }
 
-std::string Multipart::field(std::string_view name, std::string_view value) {
-  return open() + "Content-Disposition: form-data; name=\"" + quoted(name) + "\"\r\n\r\n" + std::string(value);
+Multipart& Multipart::field(std::string_view name, std::string_view value) {
+  open();
+  before_ += "Content-Disposition: form-data; name=\"" + quoted(name) + "\"\r\n\r\n" + std::string(value);
+  return *this;
 }
 
-std::string Multipart::file(std::string_view name, std::string_view fileName) {
-  return open() + "Content-Disposition: form-data; name=\"" + quoted(name) + "\"; filename=\"" + quoted(fileName) +
-         "\"\r\nContent-Type: application/octet-stream\r\n\r\n";
+Multipart& Multipart::file(std::string_view name, std::string_view fileName) {
+  open();
+  before_ += "Content-Disposition: form-data; name=\"" + quoted(name) + "\"; filename=\"" + quoted(fileName) +
+             "\"\r\nContent-Type: application/octet-stream\r\n\r\n";
+  return *this;
 }
 
-std::string Multipart::end() const { return (first_ ? "--" : "\r\n--") + boundary_ + "--\r\n"; }
+std::string Multipart::after() const { return "\r\n--" + boundary_ + "--\r\n"; }
 
 }  // namespace computesdk::vendor

@@ -5,24 +5,28 @@
 
 namespace computesdk::vendor {
 
-/// A multipart/form-data body, written piece by piece so that a file may stream: field(…), file(…) and then the bytes of
-/// the file, end(). The boundary is 128 random bits, so that no content holds it.
+/// What stands around a file in a multipart/form-data body, so that the file itself may stream between before() and
+/// after(). The boundary is 128 random bits, so that no content holds it.
+///
+///   Multipart form;
+///   form.field("path", "/x").file("file", "x");
+///   upload(session, request, args, form.before(), form.after());
 class Multipart {
  public:
   Multipart();
 
   [[nodiscard]] std::string contentType() const { return "multipart/form-data; boundary=" + boundary_; }
   /// A whole field.
-  std::string field(std::string_view name, std::string_view value);
-  /// What stands before the bytes of a file.
-  std::string file(std::string_view name, std::string_view fileName);
-  /// What stands behind everything.
-  [[nodiscard]] std::string end() const;
+  Multipart& field(std::string_view name, std::string_view value);
+  /// The file, once and last.
+  Multipart& file(std::string_view name, std::string_view fileName);
+
+  [[nodiscard]] const std::string& before() const noexcept { return before_; }
+  [[nodiscard]] std::string after() const;
 
  private:
-  std::string open();
-  std::string boundary_;
-  bool first_ = true;
+  void open();
+  std::string boundary_, before_;
 };
 
 }  // namespace computesdk::vendor

@@ -8,6 +8,7 @@
 #include "e2b/scripts.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <random>
 
 namespace computesdk::e2b {
@@ -114,6 +115,7 @@ class Reader {
     handlers.head = [this](const Answer& head) {
       head_ = head;
       if (head.status == 206) skip_ = 0;  // the range that was asked for
+      announce(head);
     };
     handlers.data = [this](std::string_view bytes) { take(bytes); };
     handlers.end = [this] { over_ = true; };
@@ -125,6 +127,16 @@ class Reader {
   }
 
  private:
+  /// Of a large file the caller wants to know how much room it takes.
+  void announce(const Answer& head) {
+    constexpr std::int64_t kLarge = std::int64_t{1} << 20;
+    const std::string_view length = head.header("content-length");
+    std::int64_t size = 0;
+    std::from_chars(length.data(), length.data() + length.size(), size);
+    size = std::min(size - skip_, left_);
+    if (head.ok() && size >= kLarge) envd_.session().call().progress("read", {}, 0, size);
+  }
+
   void take(std::string_view bytes) {
     if (!head_.ok()) {
       if (head_.body.size() < 65536) head_.body += bytes;
@@ -166,9 +178,9 @@ void writeFile(Envd& envd, const csdk_fs_args& args) {
   vendor::Multipart form;
   vendor::Request request = envd.fileRequest("POST", temporary);
   request.headers.emplace_back("Content-Type", form.contentType());
-  const std::string before = form.file("file", temporary);
+  form.file("file", temporary);
   try {
-    const Answer answer = vendor::upload(envd.session(), std::move(request), args, before, form.end());
+    const Answer answer = vendor::upload(envd.session(), std::move(request), args, form.before(), form.after());
     if (!answer.ok()) throw envd.failure(answer).error();
     if (args.mode != 0) setMode(envd, temporary, args.mode);
     envd.rpc("filesystem.Filesystem/Move", moveMessage(temporary, path));
