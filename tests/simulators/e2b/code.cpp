@@ -21,7 +21,7 @@ std::string outputLine(const OutputChunk& chunk) {
 }
 
 // A failed program's last words, as an interpreter would report them.
-std::string errorLine(std::string traceback) {
+std::string errorLine(const std::string& traceback) {
   std::string words = traceback;
   while (!words.empty() && words.back() == '\n') words.pop_back();
   const std::string last = words.substr(words.rfind('\n') + 1);

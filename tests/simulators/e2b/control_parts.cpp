@@ -51,7 +51,7 @@ std::map<std::string, std::string> metadataFilter(std::string_view text) {
   return wanted;
 }
 
-std::string queryOf(const Request& request, const std::string& name, std::string otherwise) {
+std::string queryOf(const Request& request, const std::string& name, const std::string& otherwise) {
   const auto found = request.query.find(name);
   return found == request.query.end() ? otherwise : found->second;
 }

@@ -31,7 +31,7 @@ bool readObject(Exchange& exchange, rapidjson::Document& body);
 bool readTimeout(Exchange& exchange, const rapidjson::Value& body, std::int64_t& timeout);
 /// k=v&k2=v2, with keys and values encoded once or twice, as the official clients do.
 std::map<std::string, std::string> metadataFilter(std::string_view text);
-std::string queryOf(const Request& request, const std::string& name, std::string otherwise = {});
+std::string queryOf(const Request& request, const std::string& name, const std::string& otherwise = {});
 /// Which entries of a list were asked for; sets the header that leads to the next ones. False: it has answered.
 bool pageOf(Exchange& exchange, std::size_t count, std::size_t& begin, std::size_t& end, Headers& headers);
 

@@ -17,8 +17,8 @@ namespace computesdk::simulators {
 /// The key that is accepted when the environment of the simulator names none (E2B_API_KEY).
 inline constexpr const char* kE2bDefaultKey = "e2b_0123456789abcdef0123456789abcdef01234567";
 
-/// E2B's two services on one port: the control plane (REST) and, by the headers E2b-Sandbox-Id and E2b-Sandbox-Port or by
-/// the host name PORT-ID.anything, the envd of each sandbox and the ports of its programs. Thread-safe.
+/// E2B's two services on one port: the control plane (REST) and, by the headers E2b-Sandbox-Id and E2b-Sandbox-Port or
+/// by the host name PORT-ID.anything, the envd of each sandbox and the ports of its programs. Thread-safe.
 class E2bSimulator : public Simulator {
  public:
   E2bSimulator();

@@ -48,13 +48,13 @@ std::string difference(const Value& wanted, const Value& given, const std::strin
   return wanted == given ? std::string() : at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
 }
 
-// Every envelope as {flags, json}. Output comes in any number of pieces, of two pipes in any order: of each there is one
-// piece here, the whole of it.
+// Every envelope as {flags, json}. Output comes in any number of pieces, of two pipes in any order: of each there is
+// one piece here, the whole of it.
 std::vector<std::string> envelopes(std::string bytes) {
   std::vector<std::string> all;
   std::map<std::string, std::string> output;
   while (bytes.size() >= 5) {
-    const int flags = bytes[0];
+    const int flags = static_cast<unsigned char>(bytes[0]);
     bytes[0] = 0;
     std::string json, piece;
     rapidjson::Document document;

@@ -44,6 +44,7 @@ class E2bFiles {
 std::string resolved(const std::string& path);
 /// The Linux user that was asked for: "user" when none. Empty: there is no such user.
 std::string userOf(const Request& request);
+bool isDirectory(Machine& machine, const std::string& path);
 /// A file as filesystem.EntryInfo.
 std::string entryJson(const FileEntry& entry);
 

@@ -39,10 +39,6 @@ std::string queryOf(const Request& request, const char* name) {
   return found == request.query.end() ? std::string() : found->second;
 }
 
-bool isDirectory(Machine& machine, const std::string& path) {
-  return machine.exists(path) && machine.stat(path).type == EntryType::directory;
-}
-
 // Both ends of "bytes=a-b" within a file of `size` bytes; false when the header asks for nothing of that kind.
 bool readRange(const std::string& header, std::int64_t size, std::int64_t& begin, std::int64_t& length) {
   if (!header.starts_with("bytes=") || header.find(',') != std::string::npos) return false;
@@ -188,6 +184,15 @@ void respondFileError(Exchange& exchange, const MachineError& error) {
 }
 
 }  // namespace
+
+bool isDirectory(Machine& machine, const std::string& path) {
+  try {
+    return machine.stat(path).type == EntryType::directory;
+  } catch (const MachineError& error) {
+    if (error.kind() == MachineError::Kind::gone) throw;
+    return false;
+  }
+}
 
 std::string entryJson(const FileEntry& entry) {
   JsonObject object;

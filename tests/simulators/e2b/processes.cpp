@@ -131,7 +131,7 @@ void E2bProcesses::start(E2bSimulator& service, Exchange& exchange) {
   std::shared_ptr<Task> task;
   try {
     Machine& machine = *live->machine;
-    if (!machine.exists(spec.cwd) || machine.stat(spec.cwd).type != EntryType::directory) {
+    if (!isDirectory(machine, spec.cwd)) {
       return stream.end({"invalid_argument", "cwd '" + spec.cwd + "' does not exist"});
     }
     task = machine.start(spec);

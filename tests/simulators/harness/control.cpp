@@ -125,7 +125,7 @@ std::string addFaults(Server& server, std::string_view json) {
   return {};
 }
 
-void addControl(Server& server, ControlHooks hooks) {
+void addControl(Server& server, const ControlHooks& hooks) {
   server.route("POST", "/_sim/faults", [&server](Exchange& exchange) {
     const std::string wrong = addFaults(server, exchange.request.body);
     if (wrong.empty()) return exchange.respond(204);

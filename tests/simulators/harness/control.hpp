@@ -15,7 +15,7 @@ struct ControlHooks {
   std::function<void()> reset = {};                          ///< destroys everything that was made
 };
 
-void addControl(Server& server, ControlHooks hooks);
+void addControl(Server& server, const ControlHooks& hooks);
 
 /// Faults from JSON: one object or an array of them. Nothing is added, and the reason given, when one is wrong.
 std::string addFaults(Server& server, std::string_view json);

@@ -78,7 +78,8 @@ TEST_F(HarnessTest, FaultsOfAnswersInPieces) {
 
 TEST_F(HarnessTest, FaultsAreCountedAndChosen) {
   fault(
-      R"([{"path":"/d*","method":"POST","status":500,"skip":1,"times":2},{"path":"/pieces","method":"POST","status":501}])");
+      R"([{"path":"/d*","method":"POST","status":500,"skip":1,"times":2},
+          {"path":"/pieces","method":"POST","status":501}])");
   EXPECT_EQ(ask("GET", "/pieces").status, 200);
   EXPECT_EQ(ask("POST", "/do").status, 200);
   EXPECT_EQ(ask("POST", "/do").status, 500);

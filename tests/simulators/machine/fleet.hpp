@@ -19,8 +19,8 @@ namespace computesdk::simulators {
 /// program is killed they end too.
 class Fleet {
  public:
-  /// Asked when a machine's time is over. True: it lives on, without an end (the simulator has paused it, say). Must not
-  /// call the fleet, and no lock that it takes may be held by one who calls the fleet.
+  /// Asked when a machine's time is over. True: it lives on, without an end (the simulator has paused it, say). Must
+  /// not call the fleet, and no lock that it takes may be held by one who calls the fleet.
   using OnExpiry = std::function<bool(Machine& machine)>;
 
   explicit Fleet(OnExpiry onExpiry = {});

@@ -29,7 +29,7 @@ std::string collect(OutputLog::Reader& reader, Channel channel) {
 class MachineTest : public ::testing::Test {
  protected:
   Fleet fleet_;
-  std::shared_ptr<Machine> make(MachineSpec spec = {}) { return fleet_.create("m", spec); }
+  std::shared_ptr<Machine> make(const MachineSpec& spec = {}) { return fleet_.create("m", spec); }
 };
 
 TEST_F(MachineTest, ProgramsRunWithTheirFoldersAndVariables) {
