@@ -126,11 +126,16 @@ Differences applyOperator(const std::string& name, const Value& argument, const 
 }  // namespace
 
 bool isBytes(const Value& value) {
-  return value.isObject() && (value.find("text") || value.find("base64") || value.find("random") || value.find("join"));
+  static constexpr std::array<std::string_view, 6> kKeys = {"text", "base64", "random", "join", "times", "size"};
+  if (!value.find("text") && !value.find("base64") && !value.find("random") && !value.find("join")) return false;
+  return std::ranges::all_of(value.asObject(), [](const auto& member) {
+    return std::ranges::find(kKeys, std::string_view(member.first)) != kKeys.end() && !member.second.isObject();
+  });
 }
 
 std::string bytesOf(const Value& value) {
   if (value.isString()) return value.asString();
+  if (value.isInt()) return std::to_string(value.asInt());
   onlyKeys(value, {"text", "times", "base64", "random", "size", "join"}, "content");
   if (const Value* seed = value.find("random"))
     return randomBytes(static_cast<std::uint64_t>(seed->asInt()), static_cast<std::size_t>(value.at("size").asInt()));

@@ -45,7 +45,7 @@ void weigh(const Target& target, const std::string& placement, CaseResult& resul
   if (declared == nullptr) return;
   if (result.outcome == "passed" || result.outcome == "not_offered") {
     result.outcome = "undeclared_pass";
-    result.message = "it passes, but " + target.file + " declares \"" + declared->cases + "\" as a deviation";
+    result.message = "it passes, but " + target.file + " declares it as a deviation: " + declared->because;
   }
   if (result.outcome != "failed") return;
   result.outcome = "deviates";

@@ -103,7 +103,7 @@ Value infoValue(const SandboxInfo& info) {
 Value errorValue(const ErrorInfo& error) {
   Value out;
   out.set("code", codeName(error.code)).set("what", error.what).set("why", error.why).set("fix", error.fix);
-  out.set("provider", error.provider).set("sandbox", error.sandboxId).set("text", formatError(error));
+  out.set("provider", error.provider).set("sandbox", error.sandboxId).set("whole", formatError(error));
   out.set("retryable", error.retryable).set("maybe_applied", error.maybeApplied).set("orphan_gone", error.orphanGone);
   out.set("retry_after_ms", static_cast<std::int64_t>(error.retryAfter.count()));
   out.set("http_status", error.vendorHttpStatus).set("vendor_text", error.vendorText);

@@ -22,6 +22,12 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The provider refused what it need not offer, as it should: the case ends here.
+class Refused : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// What came out of a command, in the order in which it came. Thread-safe.
 class Transcript {
  public:

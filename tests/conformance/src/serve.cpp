@@ -103,6 +103,8 @@ Verdict judge(const Job& job, Scope& scope) {
     if (!job.caseId.empty()) return runCase(scope, caseOf(scope.suite, job.caseId));
     runSteps(scope, job.steps);
     return {"passed", ""};
+  } catch (const Refused& refused) {
+    return {"not_offered", refused.what()};
   } catch (const Failure& failure) {
     return {"failed", where(scope) + failure.what()};
   } catch (const Error& error) {
@@ -131,6 +133,7 @@ Verdict perform(const std::string& program, const Job& job, Value& capabilities)
     // A number that stands in no other command line, and a pattern that finds it without being found itself.
     const std::string digits = std::to_string(100000 + (*scope.random)() % 900000);
     scope.variables.set("number", "7" + digits).set("number_pattern", "[7]" + digits);
+    if (!world.secrets.empty()) scope.variables.set("secret", world.secrets.front());
     scope.variables.set("provider", target.provider).set("placement", job.placement);
   }
   Verdict verdict = judge(job, scope);

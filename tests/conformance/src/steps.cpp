@@ -9,8 +9,8 @@
 namespace computesdk::conformance {
 namespace {
 
-constexpr std::array<std::string_view, 8> kMembers = {"on",   "as",      "expect", "error",
-                                                      "stop", "took_ms", "why",    "may_fail"};
+constexpr std::array<std::string_view, 9> kMembers = {"on",      "as",  "expect",   "error",     "stop",
+                                                      "took_ms", "why", "may_fail", "may_refuse"};
 
 /// The value of `${a.b.0}`. Throws Problem.
 const Value& lookUp(const Value& variables, std::string_view path) {
@@ -90,6 +90,10 @@ void judge(const Scope& scope, const Value& step, const Outcome& outcome) {
     if (const auto all = mismatches(*wanted, errorValue(outcome.error()), "error"); !all.empty())
       throw Failure(joined(all) + "\nthe error was: " + formatError(outcome.error()));
     return;
+  }
+  if (!outcome && step.flag("may_refuse") && outcome.error().code == ErrorCode::unsupported) {
+    if (outcome.error().fix.empty()) throw Failure("a refusal shows no way out: " + formatError(outcome.error()));
+    throw Refused(outcome.error().firstLine());
   }
   const Value* allowed = step.find("may_fail");
   if (!outcome && (allowed == nullptr || !mismatches(*allowed, errorValue(outcome.error()), "error").empty()))

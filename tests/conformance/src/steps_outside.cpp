@@ -64,14 +64,31 @@ Outcome fault(Step& step) {
     throw Problem(step.scope.world.target.file + " does not say which request is " + step.arguments.text("operation"));
   Value body = *where;
   for (const auto& [key, value] : step.arguments.asObject()) {
-    if (key != "operation") body.set(key, value);
+    if (key != "operation") body.set(key, key == "body" && isBytes(value) ? Value(bytesOf(value)) : value);
   }
   return simulator(step).control("POST", "/_sim/faults", body);
 }
 
+/// Asks the simulator's control API: {"get" | "post" | "delete": "sandboxes"}.
 Outcome simulated(Step& step) {
-  onlyKeys(step.arguments, {"get"}, "simulator");
-  return simulator(step).control("GET", "/_sim/" + step.arguments.at("get").asString());
+  onlyKeys(step.arguments, {"get", "post", "delete"}, "simulator");
+  for (const auto& [word, method] : {std::pair{"get", "GET"}, {"post", "POST"}, {"delete", "DELETE"}}) {
+    if (const Value* what = step.arguments.find(word))
+      return simulator(step).control(method, "/_sim/" + what->asString());
+  }
+  throw Problem("simulator: neither get nor post nor delete");
+}
+
+/// No secret may stand in any of these requests but in their headers.
+Outcome leaks(Step& step) {
+  onlyKeys(step.arguments, {"in"}, "leaks");
+  for (const Value& request : step.arguments.at("in").asArray()) {
+    for (const std::string& secret : step.scope.world.secrets) {
+      if ((request.text("target") + request.text("body")).find(secret) != std::string::npos)
+        throw Failure("a secret goes along in " + request.text("method") + " " + request.text("target"));
+    }
+  }
+  return Value(Value::Object{});
 }
 
 /// What the manifest declares, what the library offers, and where the two contradict each other.
@@ -101,7 +118,8 @@ Outcome capabilities(Step& step) {
 
 Verb outsideVerb(std::string_view name) {
   static const std::map<std::string_view, Verb> kVerbs = {
-      {"url", url}, {"fetch", fetch}, {"fault", fault}, {"simulator", simulated}, {"capabilities", capabilities},
+      {"url", url},     {"fetch", fetch}, {"fault", fault}, {"simulator", simulated}, {"capabilities", capabilities},
+      {"leaks", leaks},
   };
   const auto found = kVerbs.find(name);
   return found == kVerbs.end() ? nullptr : found->second;

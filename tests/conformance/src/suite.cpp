@@ -112,8 +112,8 @@ Target Target::load(const std::string& file) {
   }
   if (const Value* deviations = value.find("deviations")) {
     for (const Value& each : deviations->asArray()) {
-      onlyKeys(each, {"case", "placement", "because"}, file);
-      out.deviations.push_back({each.at("case").asString(), each.text("placement"), each.at("because").asString()});
+      onlyKeys(each, {"cases", "placement", "because"}, file);
+      out.deviations.push_back({texts(&each.at("cases")), each.text("placement"), each.at("because").asString()});
     }
   }
   return out;
@@ -121,7 +121,9 @@ Target Target::load(const std::string& file) {
 
 const Deviation* Target::deviation(const std::string& id, const std::string& placement) const {
   for (const Deviation& each : deviations) {
-    if ((each.placement.empty() || each.placement == placement) && globMatches(each.cases, id)) return &each;
+    const bool here = each.placement.empty() || each.placement == placement;
+    if (here && std::ranges::any_of(each.cases, [&](const std::string& glob) { return globMatches(glob, id); }))
+      return &each;
   }
   return nullptr;
 }

@@ -40,8 +40,8 @@ struct Suite {
 
 /// A case that a provider is known to answer otherwise, and why.
 struct Deviation {
-  std::string cases;      ///< glob
-  std::string placement;  ///< empty: in all
+  std::vector<std::string> cases;  ///< globs
+  std::string placement;           ///< empty: in all
   std::string because;
 };
 
