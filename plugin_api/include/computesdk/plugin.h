@@ -665,7 +665,8 @@ typedef struct csdk_plugin {
    * Status: CSDK_OK whatever the exit code; CSDK_NOT_FOUND (sandbox); CSDK_FAILED_PRECONDITION (stopped sandbox). */
   csdk_status (*exec)(csdk_provider* provider, csdk_call call, const csdk_exec_args* args);
 
-  /* Reads a file. Threads: any. Ownership: `args` is lent until the call completes. Pushes: write (CSDK_STREAM_DATA).
+  /* Reads a file. Threads: any. Ownership: `args` is lent until the call completes. Pushes: write (CSDK_STREAM_DATA);
+   * before that, if it is large and its size is known, progress with that as `total`, so that room is made at once.
    * Status: CSDK_OK; CSDK_NOT_FOUND; CSDK_INVALID_ARGUMENT for what is not a regular file. */
   csdk_status (*fs_read)(csdk_provider* provider, csdk_call call, const csdk_fs_args* args);
 

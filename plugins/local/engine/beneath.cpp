@@ -87,9 +87,11 @@ Result<Place> openParent(int root, const std::string& path, bool follow) {
     if (!parent.ok()) return parent.error();
     place.parent = std::move(*parent);
     if (!follow) return place;
+    place.found = fstatat(place.parent.get(), place.name.c_str(), &place.status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!place.found || !S_ISLNK(place.status.st_mode)) return place;
     char target[4096];
     const ssize_t size = readlinkat(place.parent.get(), place.name.c_str(), target, sizeof target);
-    if (size < 0) return place;  // not a link, or not there
+    if (size < 0) return pathError(errno, path, "Cannot follow");
     const std::string_view to(target, static_cast<std::size_t>(size));
     const std::string next = to.starts_with('/') ? std::string(to) : place.path.substr(0, slash + 1) + std::string(to);
     place.path = trimmed(next);

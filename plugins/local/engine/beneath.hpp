@@ -1,6 +1,8 @@
 // Opening what a path inside a sandbox names, from outside, without ever leaving its root.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <sys/types.h>
 
 #include <string>
@@ -23,6 +25,8 @@ struct Place {
   UniqueFd parent;
   std::string name;
   std::string path;  // the whole, as resolved so far
+  bool found = false;
+  struct stat status {};  // of what is there, if `found`; only with `follow`
 };
 // With `follow`, a symlink in the last place is replaced by what it names, as often as the kernel would.
 Result<Place> openParent(int root, const std::string& path, bool follow);

@@ -36,11 +36,12 @@ void merge(Pairs& into, const Pairs& from) {
 
 Pairs baseEnvironment(const Meta& meta, bool pty) {
   const bool isolated = meta.isolation == Isolation::kNamespaces;
-  return {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-          {"HOME", isolated ? "/home/sandbox" : meta.workdir},
-          {"USER", "sandbox"},
-          {"LC_CTYPE", "C.UTF-8"},  // all of C.UTF-8 that is not C, and one file for a command to load in place of twelve
-          {"TERM", pty ? "xterm-256color" : "dumb"}};
+  return {
+      {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+      {"HOME", isolated ? "/home/sandbox" : meta.workdir},
+      {"USER", "sandbox"},
+      {"LC_CTYPE", "C.UTF-8"},  // all of C.UTF-8 that is not C, and one file for a command to load in place of twelve
+      {"TERM", pty ? "xterm-256color" : "dumb"}};
 }
 
 }  // namespace

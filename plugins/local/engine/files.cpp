@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "beneath.hpp"
 #include "sandbox_state.hpp"
@@ -65,24 +66,34 @@ Result<UniqueFd> openRegular(int root, const std::string& path) {
   return file;
 }
 
+std::uint64_t randomNumber() {
+  std::uint64_t number = 0;
+  if (getrandom(&number, sizeof number, 0) != sizeof number) number = reinterpret_cast<std::uint64_t>(&number);
+  return number;
+}
+
+// No two of this process are alike, and another process's are not likely to be.
 void temporaryName(char (&name)[40]) {
-  std::uint64_t number[2] = {};
-  if (getrandom(number, sizeof number, 0) != sizeof number) number[0] = reinterpret_cast<std::uint64_t>(&number);
-  snprintf(name, sizeof name, ".csdk-%016llx%08llx", static_cast<unsigned long long>(number[0]),
-           static_cast<unsigned long long>(number[1] & 0xffffffff));
+  static const std::uint64_t seed = randomNumber();
+  static std::atomic<std::uint32_t> count = 0;
+  snprintf(name, sizeof name, ".csdk-%016llx%08x", static_cast<unsigned long long>(seed), ++count);
 }
 
 // A file that is removed unless it was renamed into its place.
 class Temporary {
  public:
-  explicit Temporary(int parent) : parent_(parent) { temporaryName(name_); }
+  explicit Temporary(int parent) : parent_(parent) {}
   ~Temporary() {
     if (made_) unlinkat(parent_, name_, 0);
   }
   Temporary(const Temporary&) = delete;
   Temporary& operator=(const Temporary&) = delete;
   int make(mode_t mode) {
-    fd_.reset(openat(parent_, name_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    for (int attempt = 0; attempt < 100; ++attempt) {  // a command inside can have taken the next names
+      temporaryName(name_);
+      fd_.reset(openat(parent_, name_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+      if (fd_ || errno != EEXIST) break;
+    }
     made_ = static_cast<bool>(fd_);
     if (!made_) return errno;
     return fchmod(fd_.get(), mode) == 0 ? 0 : errno;  // whatever the umask of this process
@@ -148,7 +159,7 @@ Status removeTree(int parent, const std::string& name, const std::string& shown,
 }  // namespace
 
 Result<std::uint64_t> Sandbox::readFile(std::string_view path, std::uint64_t offset, std::uint64_t most,
-                                        const Chunk& chunk) {
+                                        const Chunk& chunk, const std::function<void(std::uint64_t)>& expect) {
   auto whole = insidePath(path, state_->meta.workdir);
   if (!whole.ok()) return whole.error();
   UniqueFd file;
@@ -170,6 +181,12 @@ Result<std::uint64_t> Sandbox::readFile(std::string_view path, std::uint64_t off
     if (n < 0) return pathError(errno, *whole, "Cannot read");
     if (n == 0) break;
     total += static_cast<std::uint64_t>(n);
+    if (expect && large.empty() && static_cast<std::size_t>(n) == block.size()) {
+      struct stat status {};
+      if (fstat(file.get(), &status) == 0 && static_cast<std::uint64_t>(status.st_size) > offset) {
+        expect(std::min(most, static_cast<std::uint64_t>(status.st_size) - offset));
+      }
+    }
     if (!chunk(block.first(static_cast<std::size_t>(n)))) return cancelled(*whole);
     if (large.empty() && static_cast<std::size_t>(n) == block.size()) {
       large.resize(256 * 1024);
@@ -205,11 +222,7 @@ Result<std::uint64_t> Sandbox::writeFile(std::string_view path, const Fill& fill
   const SandboxIdentity identity(*state_);
   auto place = openParent(state_->root.get(), *whole, true);
   if (!place.ok()) return place.error();
-  struct stat status {};
-  if (fstatat(place->parent.get(), place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-      !S_ISREG(status.st_mode)) {
-    return notRegular(*whole, status);
-  }
+  if (place->found && !S_ISREG(place->status.st_mode)) return notRegular(*whole, place->status);
   Temporary file(place->parent.get());
   if (const int error = file.make(mode); error != 0) return pathError(error, *whole, "Cannot write");
   std::uint64_t total = 0;
@@ -234,11 +247,7 @@ Status Sandbox::writeFile(std::string_view path, std::string_view content, std::
   const SandboxIdentity identity(*state_);
   auto place = openParent(state_->root.get(), *whole, true);
   if (!place.ok()) return place.error();
-  struct stat status {};
-  if (fstatat(place->parent.get(), place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-      !S_ISREG(status.st_mode)) {
-    return notRegular(*whole, status);
-  }
+  if (place->found && !S_ISREG(place->status.st_mode)) return notRegular(*whole, place->status);
   Temporary file(place->parent.get());
   int error = file.make(mode);
   if (error == 0) error = file.write(std::as_bytes(std::span(content)));

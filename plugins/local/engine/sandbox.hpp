@@ -83,7 +83,9 @@ class Sandbox {
   // Files. Paths are absolute inside the sandbox, or relative to its workdir; symlinks and ".." end at its root.
   // Only regular files and folders are opened: anything else is kFailedPrecondition.
   using Chunk = std::function<bool(std::span<const std::byte>)>;  // false stops the transfer: kCancelled
-  Result<std::uint64_t> readFile(std::string_view path, std::uint64_t offset, std::uint64_t most, const Chunk& chunk);
+  // `expect` hears how much is to come, before the first chunk of a file that takes several.
+  Result<std::uint64_t> readFile(std::string_view path, std::uint64_t offset, std::uint64_t most, const Chunk& chunk,
+                                 const std::function<void(std::uint64_t)>& expect = {});
   Result<std::string> readFile(std::string_view path, std::uint64_t most = 64ULL << 20);
   // Fills the span and gives the size, 0 at the end. The file appears under its name only when complete.
   using Fill = std::function<Result<std::size_t>(std::span<std::byte>)>;

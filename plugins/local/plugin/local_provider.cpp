@@ -109,7 +109,8 @@ class LocalProvider {
     take(find(args.target)
              ->readFile(
                  view(args.path), static_cast<std::uint64_t>(args.offset), most,
-                 [&call](std::span<const std::byte> bytes) { return pushOutput(call, CSDK_STREAM_DATA, bytes); }));
+                 [&call](std::span<const std::byte> bytes) { return pushOutput(call, CSDK_STREAM_DATA, bytes); },
+                 [&call](std::uint64_t total) { call.progress("reading", {}, 0, static_cast<std::int64_t>(total)); }));
   }
 
   void fsWrite(Call&, const csdk_fs_args& args) {

@@ -53,8 +53,8 @@ Result<std::vector<FileEntry>> listFolder(SandboxState& sandbox, std::string_vie
 
 }  // namespace
 
-Result<void> readFileTo(SandboxState& sandbox, std::string_view path, const ReadOptions& options,
-                        const ByteSink& sink) {
+Result<void> readFileTo(SandboxState& sandbox, std::string_view path, const ReadOptions& options, const ByteSink& sink,
+                        const std::function<void(std::int64_t)>& expect) {
   if (auto checked = checkPath("cannot read a file", path); !checked) return checked;
   if (options.offset < 0 || options.length < -1) {
     return invalidArgument("cannot read " + std::string(path), "the range is negative",
@@ -66,7 +66,9 @@ Result<void> readFileTo(SandboxState& sandbox, std::string_view path, const Read
   const registry::OutputFunction output = [&sink](OutputStream, std::span<const std::byte> bytes) { sink(bytes); };
   auto done = sandbox.call(
       options.stop, std::nullopt, [&](const registry::Target& target, const registry::CallContext& context) {
-        return sandbox.provider().fsRead(target, path, options.offset, options.length, output, context);
+        registry::CallContext told = context;
+        if (expect) told.onProgress = [&expect](const Progress& progress) { expect(progress.total); };
+        return sandbox.provider().fsRead(target, path, options.offset, options.length, output, told);
       });
   return orAbsent(sandbox, std::move(done), fileNotFound(path));
 }
@@ -108,24 +110,37 @@ Result<FileEntry> statFile(SandboxState& sandbox, std::string_view path, bool fo
 
 }  // namespace detail
 
+namespace {
+
+// A provider's word for a size is taken up to a bound: memory that nobody touches costs nothing, but has an end.
+std::size_t roomFor(std::int64_t total) {
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(total, 0, 1 << 28));
+}
+
+}  // namespace
+
 using detail::fileCall;
 using registry::CallContext;
 using registry::Target;
 
 Result<std::string> Filesystem::readFile(Nothrow, std::string_view path, const ReadOptions& options) {
   std::string text;
-  auto done = detail::readFileTo(*state_, path, options, [&text](std::span<const std::byte> bytes) {
-    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  });
+  auto done = detail::readFileTo(
+      *state_, path, options,
+      [&text](std::span<const std::byte> bytes) {
+        text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      },
+      [&text](std::int64_t total) { text.reserve(roomFor(total)); });
   if (!done) return std::move(done).error();
   return text;
 }
 
 Result<std::vector<std::byte>> Filesystem::readFileBytes(Nothrow, std::string_view path, const ReadOptions& options) {
   std::vector<std::byte> content;
-  auto done = detail::readFileTo(*state_, path, options, [&content](std::span<const std::byte> bytes) {
-    content.insert(content.end(), bytes.begin(), bytes.end());
-  });
+  auto done = detail::readFileTo(
+      *state_, path, options,
+      [&content](std::span<const std::byte> bytes) { content.insert(content.end(), bytes.begin(), bytes.end()); },
+      [&content](std::int64_t total) { content.reserve(roomFor(total)); });
   if (!done) return std::move(done).error();
   return content;
 }

@@ -10,7 +10,8 @@
 // say what users were promised.
 namespace computesdk::detail {
 
-Result<void> readFileTo(SandboxState& sandbox, std::string_view path, const ReadOptions& options, const ByteSink& sink);
+Result<void> readFileTo(SandboxState& sandbox, std::string_view path, const ReadOptions& options, const ByteSink& sink,
+                        const std::function<void(std::int64_t)>& expect = {});
 Result<void> writeFileFrom(SandboxState& sandbox, std::string_view path, registry::InputSource& source,
                            const WriteOptions& options);
 Result<void> writeFileBytes(SandboxState& sandbox, std::string_view path, std::span<const std::byte> content,
