@@ -102,17 +102,19 @@ std::string nativeOf(Json sandbox) {
   return native.write();
 }
 
-void listPages(vendor::Session& session, const vendor::Api& control, const std::string& path, vendor::Query query,
-               std::string_view operation, const std::function<bool(Json)>& each) {
+bool listPages(vendor::Session& session, const vendor::Api& control, const std::string& path,
+               const vendor::Query& query, std::string_view operation, const std::function<bool(Json)>& each) {
   std::unordered_set<std::string> seen;
   std::string next;
   do {
     vendor::Query page = query;
     page.addText("nextToken", next);
-    const Answer answer = control.send(session, control.get(page.on(path)));
+    const Answer answer = control.send(session, control.get(page.on(path)), {404, 405});
+    if (pathUnknown(answer)) return false;
+    if (!answer.ok()) throw control.failure(session, answer, false).error();
     const JsonDocument items = control.json(answer, operation);
     for (const Json item : items.root().items()) {
-      if (!each(item)) return;
+      if (!each(item)) return true;
     }
     next = answer.header("x-next-token");
     // A service that gives the same mark again would keep us here for ever.
@@ -120,6 +122,7 @@ void listPages(vendor::Session& session, const vendor::Api& control, const std::
       throw Error(CSDK_UNAVAILABLE, "E2B's list does not come to an end").errorClass(CSDK_ERROR_PROTOCOL);
     }
   } while (!next.empty());
+  return true;
 }
 
 void listSandboxes(vendor::Session& session, const vendor::Api& control, csdk_pairs metadata,
@@ -128,8 +131,10 @@ void listSandboxes(vendor::Session& session, const vendor::Api& control, csdk_pa
   for (const csdk_pair& pair : view(metadata)) filter.add(view(pair.key), view(pair.value));
   vendor::Query query;
   query.addText("metadata", filter.text());  // a query inside of a query
+  vendor::Query older = query;
   query.add("state", "running,paused").add("limit", "100");
-  listPages(session, control, "/v2/sandboxes", query, "list", each);
+  if (listPages(session, control, "/v2/sandboxes", query, "list", each)) return;
+  listPages(session, control, "/sandboxes", older, "list", each);
 }
 
 void destroySandbox(vendor::Session& session, const vendor::Api& control, std::string_view id) {

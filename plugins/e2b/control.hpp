@@ -34,9 +34,10 @@ std::string nativeOf(vendor::Json sandbox);
 /// All pages of sandboxes that carry `metadata`, as long as `each` says true.
 void listSandboxes(vendor::Session& session, const vendor::Api& control, csdk_pairs metadata,
                    const std::function<bool(vendor::Json)>& each);
-/// All pages of any list: items come in an array, the next page's mark in a header.
-void listPages(vendor::Session& session, const vendor::Api& control, const std::string& path, vendor::Query query,
-               std::string_view operation, const std::function<bool(vendor::Json)>& each);
+/// All pages of any list: items come in an array, the next page's mark in a header. False: an older installation, which
+/// does not know the path.
+bool listPages(vendor::Session& session, const vendor::Api& control, const std::string& path,
+               const vendor::Query& query, std::string_view operation, const std::function<bool(vendor::Json)>& each);
 
 /// Idempotent.
 void destroySandbox(vendor::Session& session, const vendor::Api& control, std::string_view id);

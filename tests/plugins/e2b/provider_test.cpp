@@ -176,6 +176,7 @@ TEST_F(E2bProvider, OlderInstallationsHaveOlderPaths) {
   sandbox.pause();
   sandbox.resume();
   EXPECT_EQ(sandbox.runCommand("echo again").stdout_, "again\n");
+  EXPECT_EQ(compute_.sandbox().list().size(), 1U);
 }
 
 TEST_F(E2bProvider, SnapshotsAndTemplates) {
