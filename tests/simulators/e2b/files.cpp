@@ -1,7 +1,10 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 
@@ -13,6 +16,23 @@ namespace {
 
 std::string nameOf(const std::string& path) { return path == "/" ? path : path.substr(path.rfind('/') + 1); }
 std::string parentOf(const std::string& path) { return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1)); }
+
+// As Go's mime.FormatMediaType has it: what is no plain token is quoted, what is not ASCII or no character encoded.
+std::string dispositionOf(const std::string& name) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || std::strchr("!#$&+-.^_`|~", c) != nullptr; };
+  if (std::ranges::all_of(name, plain)) return "inline; filename=" + name;
+  std::string quoted, encoded;
+  bool ascii = true;
+  for (const unsigned char c : name) {
+    std::array<char, 4> hex{};
+    std::snprintf(hex.data(), hex.size(), "%%%02X", static_cast<unsigned>(c));
+    encoded += std::isalnum(c) != 0 ? std::string(1, static_cast<char>(c)) : hex.data();
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<char>(c);
+    ascii = ascii && c >= 0x20 && c < 0x7f;
+  }
+  return ascii ? "inline; filename=\"" + quoted + "\"" : "inline; filename*=utf-8''" + encoded;
+}
 
 // The machine's user is envd's "user".
 std::string ownerName(const std::string& name) {
@@ -245,7 +265,7 @@ void E2bFiles::download(E2bSimulator& service, Exchange& exchange) {
   if (!machine.exists(path)) return respondError(exchange, 404, "path '" + path + "' does not exist");
   const FileEntry entry = machine.stat(path);
   if (entry.type == EntryType::directory) return respondError(exchange, 400, "path '" + path + "' is a directory");
-  Headers headers = {{"Content-Disposition", "inline; filename=" + nameOf(path)},
+  Headers headers = {{"Content-Disposition", dispositionOf(nameOf(path))},
                      {"Accept-Ranges", "bytes"},
                      {"Last-Modified", httpDate(entry)},
                      {"Vary", "Accept-Encoding"}};
