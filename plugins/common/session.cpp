@@ -14,6 +14,9 @@ using plugin::view;
 
 constexpr std::array<std::uint16_t, 5> kRepeatedStatuses = {429, 500, 502, 503, 504};
 constexpr std::int64_t kMs = 1'000'000;
+// How long all attempts may take together. Who is asked to come back later than that tells the caller, who may know
+// better than to wait.
+constexpr std::int64_t kRetryTotalMs = 60'000;
 
 std::vector<csdk_pair> lend(const Headers& headers) {
   std::vector<csdk_pair> pairs;
@@ -27,6 +30,7 @@ csdk_http_retry policyOf(Retry retry) {
   if (retry == Retry::notSent) policy.mode = CSDK_HTTP_RETRY_IF_NOT_SENT;
   if (retry == Retry::idempotent || retry == Retry::transport) policy.mode = CSDK_HTTP_RETRY_IDEMPOTENT;
   if (retry == Retry::idempotent) policy.statuses = {kRepeatedStatuses.data(), kRepeatedStatuses.size()};
+  policy.total_ms = kRetryTotalMs;
   return policy;
 }
 
