@@ -9,7 +9,7 @@
 #include <ctime>
 
 #include "envd.hpp"
-#include "multipart.hpp"
+#include "harness/multipart.hpp"
 
 namespace computesdk::simulators {
 namespace {
