@@ -61,7 +61,8 @@ Error cannotStop(int error) {
 
 }  // namespace
 
-Result<SnapshotSummary> Sandbox::snapshot(std::string_view name, const Pairs& metadata) {
+Result<SnapshotSummary> Sandbox::snapshot(std::string_view name, const Pairs& metadata,
+                                          const std::function<bool()>& cancelled) {
   const auto store = snapshotStore();
   if (!store.ok()) return store.error();
   // Everything inside goes on when this channel closes, also if this process is killed.
@@ -90,6 +91,7 @@ Result<SnapshotSummary> Sandbox::snapshot(std::string_view name, const Pairs& me
   description.metadata.emplace_back(kSandboxKey, state_->meta.id);
   rootfs::CopyLimits limits;
   limits.owner = treeOwner();
+  limits.cancelled = cancelled;
   const auto taken = rootfs::takeSnapshot(*store, description, parts, limits);
   if (!taken.ok()) return taken.error();
   return toSummary(*taken);

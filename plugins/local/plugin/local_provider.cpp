@@ -225,7 +225,9 @@ class LocalProvider {
   }
 
   void snapshotCreate(Call& call, const csdk_snapshot_args& args) {
-    emitSnapshot(call, take(find(args.target)->snapshot(view(args.name), toPairs(args.metadata)), Subject::other));
+    const auto cancelled = [&call] { return call.cancelled(); };
+    emitSnapshot(call,
+                 take(find(args.target)->snapshot(view(args.name), toPairs(args.metadata), cancelled), Subject::other));
   }
 
   void snapshotList(Call& call, const csdk_snapshot_args& args) {

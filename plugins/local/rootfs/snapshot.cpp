@@ -172,7 +172,7 @@ Result<Snapshot> takeSnapshot(const std::string& store, const Description& descr
   if (::mkdirat(folder.get(), "layers", 0755) != 0) return systemError(errno, "cannot make a folder of the snapshot");
   const UniqueFd layers(::openat(folder.get(), "layers", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!layers) return systemError(errno, "cannot open a folder of the snapshot");
-  CopyBudget budget{limits.bytes, limits.files};
+  CopyBudget budget{limits.bytes, limits.files, limits.cancelled};
   for (const Part& part : parts) {
     if (Status copied = copyPart(layers.get(), part, budget); !copied.ok()) return copied.error();
     snapshot.parts.push_back(part.name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,7 +48,8 @@ struct Part {
 struct CopyLimits {
   std::uint64_t bytes = 64ULL << 30;
   std::uint64_t files = 5'000'000;
-  std::uint32_t owner = kCaller;  // to whom the files are given
+  std::uint32_t owner = kCaller;    // to whom the files are given
+  std::function<bool()> cancelled;  // asked again and again; may be empty. Then nothing is left of the snapshot
 };
 
 // Copies the parts into `store`/ID, atomically. Whiteouts (character device 0:0 where the caller may make one, else

@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <vector>
@@ -18,6 +19,7 @@ namespace computesdk::local::rootfs {
 namespace {
 
 constexpr std::size_t kDeepest = 512;
+constexpr off_t kPiece = 8 << 20;  // copied by one system call, which cannot be cancelled
 
 class Copier {
  public:
@@ -51,7 +53,11 @@ class Copier {
     return systemError(errno, std::string("cannot ") + what + " " + path);
   }
 
+  bool stopped() const { return budget_.cancelled && budget_.cancelled(); }
+  static Error cancelled() { return Error{.kind = ErrorClass::kCancelled, .message = "the copy was cancelled"}; }
+
   Status entry(int from, int to, const std::string& name, const std::string& path, std::size_t depth) {
+    if (stopped()) return cancelled();
     struct stat status {};
     if (::fstatat(from, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       return errno == ENOENT ? okStatus() : Status(failure("look at", path));
@@ -146,7 +152,9 @@ class Copier {
   Status range(int from, int to, off_t begin, off_t end, const std::string& path) {
     loff_t in = begin, out = begin;
     while (in < end) {
-      const ssize_t n = ::copy_file_range(from, &in, to, &out, static_cast<std::size_t>(end - in), 0);
+      if (stopped()) return cancelled();
+      const auto piece = static_cast<std::size_t>(std::min<off_t>(end - in, kPiece));
+      const ssize_t n = ::copy_file_range(from, &in, to, &out, piece, 0);
       if (n > 0) continue;
       if (n == 0) return okStatus();  // it became shorter
       if (errno == EINTR) continue;
@@ -154,6 +162,7 @@ class Copier {
     }
     if (block_.empty()) block_.resize(1U << 18);
     while (in < end) {
+      if (stopped()) return cancelled();
       const ssize_t n =
           ::pread(from, block_.data(), std::min<std::size_t>(block_.size(), static_cast<std::size_t>(end - in)), in);
       if (n < 0 && errno == EINTR) continue;

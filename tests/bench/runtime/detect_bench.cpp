@@ -3,46 +3,32 @@
 
 #include <benchmark/benchmark.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string>
 
+#include "scratch_folder.hpp"
+
 namespace {
 
 using namespace computesdk;
 
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "csdk-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) std::exit(1);
-    path_ = pattern;
-    for (int i = 0; i < 13; ++i) {
-      const std::string name = "vendor" + std::to_string(i);
-      std::ofstream(path_ / (name + ".provider.json"))
-          << R"({"manifest_version":1,"name":")" << name
-          << R"(","title":"Vendor","version":"1.0.0","library":{"linux-x86_64-gnu":")" << name
-          << R"(.so"},"abi":{"major":1,"min_minor":0},"detect":{"any_of":[{"all_of":["VENDOR)" << i
-          << R"(_API_KEY"]}]},"capabilities":["exec"]})";
-      std::ofstream(path_ / (name + ".so")) << "no library";
-    }
+void fill(const std::filesystem::path& folder) {
+  for (int i = 0; i < 13; ++i) {
+    const std::string name = "vendor" + std::to_string(i);
+    std::ofstream(folder / (name + ".provider.json"))
+        << R"({"manifest_version":1,"name":")" << name
+        << R"(","title":"Vendor","version":"1.0.0","library":{"linux-x86_64-gnu":")" << name
+        << R"(.so"},"abi":{"major":1,"min_minor":0},"detect":{"any_of":[{"all_of":["VENDOR)" << i
+        << R"(_API_KEY"]}]},"capabilities":["exec"]})";
+    std::ofstream(folder / (name + ".so")) << "no library";
   }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+}
 
 void detect(benchmark::State& state) {
-  const Folder folder;
+  const bench::ScratchFolder folder;
+  fill(folder.path());
   ComputeConfig config;
   config.providerPaths = {folder.path()};
   config.environment = [](std::string_view name) -> std::optional<std::string> {

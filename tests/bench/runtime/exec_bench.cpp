@@ -15,12 +15,14 @@
 #include <iterator>
 #include <string>
 
+#include "scratch_folder.hpp"
+
 namespace {
 
 using namespace computesdk;
 
-// By the command that a user would type.
-void trust(const std::string& manifest) {
+// By the command that a user would type. False: it failed.
+bool trust(const std::string& manifest) {
   std::string words[] = {RUNTIME_BENCH_PROGRAM, "provider", "trust", "-q", manifest};
   char* argv[6] = {};
   for (std::size_t i = 0; i < std::size(words); ++i) argv[i] = words[i].data();
@@ -31,43 +33,35 @@ void trust(const std::string& manifest) {
   int status = 1;
   const int spawned = ::posix_spawn(&pid, argv[0], &quiet, nullptr, argv, environ);
   ::posix_spawn_file_actions_destroy(&quiet);
-  if (spawned != 0 || ::waitpid(pid, &status, 0) != pid || status != 0) {
-    std::exit(1);
-  }
+  return spawned == 0 && ::waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 // A home in which the null plug-in is installed and trusted.
 class Home {
  public:
   explicit Home(bool inlined) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "csdk-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) std::exit(1);
-    path_ = pattern;
-    ::setenv("HOME", path_.c_str(), 1);
+    ::setenv("HOME", path().c_str(), 1);
     ::unsetenv("XDG_CONFIG_HOME");
     ::unsetenv("XDG_STATE_HOME");
-    std::filesystem::copy_file(RUNTIME_BENCH_PLUGIN, path_ / "null.so");
-    const std::filesystem::path manifest = path_ / "null.provider.json";
+    std::filesystem::copy_file(RUNTIME_BENCH_PLUGIN, path() / "null.so");
+    const std::filesystem::path manifest = path() / "null.provider.json";
     std::ofstream(manifest)
         << R"({"manifest_version":1,"name":"null","title":"Null","version":"1.0.0","library":"null.so",)"
         << R"("abi":{"major":1,"min_minor":0},"detect":{"always":true},"inline":)" << (inlined ? "true" : "false")
         << R"(,"capabilities":["create","destroy","exec"]})";
-    trust(manifest);
+    trusted_ = trust(manifest);
   }
-  ~Home() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Home(const Home&) = delete;
-  Home& operator=(const Home&) = delete;
-  const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return folder_.path(); }
+  [[nodiscard]] bool trusted() const noexcept { return trusted_; }
 
  private:
-  std::filesystem::path path_;
+  bool trusted_ = false;
+  bench::ScratchFolder folder_;
 };
 
 void exec(benchmark::State& state, bool inlined) {
   const Home home(inlined);
+  if (!home.trusted()) return state.SkipWithError("the null plug-in could not be trusted");
   ComputeConfig config;
   config.provider = "null";
   config.providerPaths = {home.path()};

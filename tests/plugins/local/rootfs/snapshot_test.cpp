@@ -162,6 +162,16 @@ TEST_F(SnapshotTest, LimitsHoldAndLeaveNothing) {
   EXPECT_THAT(treeOf(store), IsEmpty());
 }
 
+TEST_F(SnapshotTest, ACancelledCopyStopsBetweenFilesAndLeavesNothing) {
+  for (int i = 0; i < 10; ++i) folder.write("upper/" + std::to_string(i), std::string(10000, 'x'));
+  int asked = 0;
+  CopyLimits limits;
+  limits.cancelled = [&asked] { return ++asked == 7; };
+  EXPECT_EQ(take(kHost, limits).error().kind, ErrorClass::kCancelled);
+  EXPECT_EQ(asked, 7);
+  EXPECT_THAT(treeOf(store), IsEmpty());
+}
+
 TEST_F(SnapshotTest, BadRequestsAreRefused) {
   const UniqueFd upper = folder.open("upper");
   for (const char* part : {"", "..", "a/b", "Usr:x", "-x", ".b"}) {
