@@ -1,5 +1,7 @@
 #include "common/text.hpp"
 
+#include <computesdk/provider/error.hpp>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -66,6 +68,13 @@ std::string percentDecode(std::string_view text) {
     }
   }
   return out;
+}
+
+std::string pathSegment(std::string_view id) {
+  if (id.empty() || id == "." || id == "..") {
+    throw plugin::Error(CSDK_NOT_FOUND, "there is nothing called '" + std::string(id) + "'");
+  }
+  return percentEncode(id);
 }
 
 Query& Query::add(std::string_view key, std::string_view value) {

@@ -14,6 +14,10 @@ std::string percentEncode(std::string_view text);
 /// The other way; a % without two digits stays. `+` stays too.
 std::string percentDecode(std::string_view text);
 
+/// An id as one segment of a URL's path, percent-encoded. Throws plugin::Error (CSDK_NOT_FOUND) for what no server takes
+/// as one, so that nobody is led to another path: nothing, "." and "..".
+std::string pathSegment(std::string_view id);
+
 /// A URL's query: Query().add("path", path).add("limit", "100").on("/files") is "/files?path=…&limit=100".
 class Query {
  public:

@@ -138,13 +138,13 @@ void listSandboxes(vendor::Session& session, const vendor::Api& control, csdk_pa
 }
 
 void destroySandbox(vendor::Session& session, const vendor::Api& control, std::string_view id) {
-  control.send(session, control.remove("/sandboxes/" + vendor::percentEncode(id)), {404});
+  if (id != "." && id != "..") control.send(session, control.remove("/sandboxes/" + vendor::pathSegment(id)), {404});
 }
 
 void createSnapshot(vendor::Session& session, const vendor::Api& control, const csdk_snapshot_args& args) {
   JsonValue body = JsonValue::object();
   body.setText("name", view(args.name));
-  const std::string path = "/sandboxes/" + vendor::percentEncode(view(args.target.id)) + "/snapshots";
+  const std::string path = "/sandboxes/" + vendor::pathSegment(view(args.target.id)) + "/snapshots";
   vendor::Request request = control.post(path, body);
   request.headTimeoutMs = 300000;  // a machine's memory and disk are written
   const Answer answer = control.send(session, request, {404});
@@ -180,7 +180,7 @@ void listSnapshots(vendor::Session& session, const vendor::Api& control, const c
 }
 
 void removeTemplate(vendor::Session& session, const vendor::Api& control, std::string_view id) {
-  control.send(session, control.remove("/templates/" + vendor::percentEncode(id)), {404});
+  control.send(session, control.remove("/templates/" + vendor::pathSegment(id)), {404});
 }
 
 void listTemplates(vendor::Session& session, const vendor::Api& control, std::string_view id) {

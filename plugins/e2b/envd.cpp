@@ -70,7 +70,7 @@ void refine(const Answer& answer, Failure& failure) {
 }  // namespace
 
 JsonDocument askAbout(vendor::Session& session, const vendor::Api& control, std::string_view id) {
-  const Answer answer = control.send(session, control.get("/sandboxes/" + vendor::percentEncode(id)), {404});
+  const Answer answer = control.send(session, control.get("/sandboxes/" + vendor::pathSegment(id)), {404});
   if (answer.status == 404) throw vendor::goneError(kTitle, id);
   JsonDocument document = control.json(answer, "inspect");
   if (document["sandboxID"].asText().value_or("") != id) {

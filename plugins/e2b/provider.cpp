@@ -50,7 +50,7 @@ class E2b {
     if (settings_.debug) return call.emitSandbox(view(args.target.id));
     Session session(call);
     const Connection before = Connection::of(args.target).value_or(Connection{});
-    const std::string path = "/sandboxes/" + vendor::percentEncode(view(args.target.id)) + "/connect";
+    const std::string path = "/sandboxes/" + vendor::pathSegment(view(args.target.id)) + "/connect";
     JsonValue body = JsonValue::object();
     JsonValue older = JsonValue::object();
     older.set("timeout", kDefaultSeconds);
@@ -75,7 +75,7 @@ class E2b {
 
   void pause(Call& call, const csdk_target_args& args) {
     Session session(call);
-    const std::string path = "/sandboxes/" + vendor::percentEncode(view(args.target.id)) + "/pause";
+    const std::string path = "/sandboxes/" + vendor::pathSegment(view(args.target.id)) + "/pause";
     vendor::Request request = control_.post(path, JsonValue::object());
     request.headTimeoutMs = 300000;  // a machine's memory is written to disk
     const Answer answer = control_.send(session, request, {404, 409});
@@ -162,7 +162,7 @@ class E2b {
     if (result.expiresMs < wanted) {  // E2B sets the end, also to an earlier one
       JsonValue body = JsonValue::object();
       body.set("timeout", vendor::ceilSeconds(args.duration_ms));
-      const std::string path = "/sandboxes/" + vendor::percentEncode(view(args.target.id)) + "/timeout";
+      const std::string path = "/sandboxes/" + vendor::pathSegment(view(args.target.id)) + "/timeout";
       const Answer answer = control_.send(session, control_.post(path, body), {400, 404});
       if (answer.status == 404) throw vendor::goneError(kTitle, view(args.target.id));
       if (answer.status == 400) {
@@ -205,7 +205,7 @@ class E2b {
       throw Error(CSDK_UNIMPLEMENTED, "E2B knows the call 'metrics' of a sandbox");
     }
     Session session(call);
-    const std::string path = "/sandboxes/" + vendor::percentEncode(view(args.target.id)) + "/metrics";
+    const std::string path = "/sandboxes/" + vendor::pathSegment(view(args.target.id)) + "/metrics";
     const Answer answer = control_.send(session, control_.get(path), {404});
     if (answer.status == 404) throw vendor::goneError(kTitle, view(args.target.id));
     call.emitJson(control_.json(answer, "metrics").root().write());

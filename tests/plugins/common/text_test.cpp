@@ -18,6 +18,8 @@ namespace {
 
 TEST(Text, PercentEncoding) {
   EXPECT_EQ(percentEncode("a b/\xc3\xa9~"), "a%20b%2F%C3%A9~");
+  EXPECT_EQ(pathSegment("a/b?"), "a%2Fb%3F");
+  for (const char* bad : {"", ".", ".."}) EXPECT_THROW(pathSegment(bad), plugin::Error);
   EXPECT_EQ(percentDecode("a%20b%2f%zz%2"), "a b/%zz%2");
   EXPECT_EQ(Query().add("path", "/a b").add("x", "").addText("y", "").on("/files"), "/files?path=%2Fa%20b&x=");
   EXPECT_EQ(Query().add("a", "1").on("/x?b=2"), "/x?b=2&a=1");

@@ -82,8 +82,8 @@ void E2bTest::expectNoSecret(const ErrorInfo& error) {
   }
 }
 
-ErrorInfo E2bTest::createError(CreateOptions options) {
-  auto made = compute_.sandbox().create(nothrow, std::move(options));
+ErrorInfo E2bTest::createError(const CreateOptions& options) {
+  auto made = compute_.sandbox().create(nothrow, options);
   EXPECT_FALSE(made) << "it was created";
   if (made) return {};
   expectNoSecret(made.error());

@@ -40,8 +40,8 @@ class E2bTest : public testing::Test {
   /// Fails the test when any part of the error holds the key or a sandbox's token.
   static void expectNoSecret(const ErrorInfo& error);
 
-  Sandbox create(CreateOptions options = {}) { return compute_.sandbox().create(std::move(options)); }
-  ErrorInfo createError(CreateOptions options = {});
+  Sandbox create(const CreateOptions& options = {}) { return compute_.sandbox().create(options); }
+  ErrorInfo createError(const CreateOptions& options = {});
 
  private:
   /// A request is noted after its answer was sent: waits until all are.

@@ -1,5 +1,5 @@
-// What the provider sends, and what becomes of what it is told. What every provider has to do is tested elsewhere, by the
-// suite that all of them share.
+// What the provider sends, and what becomes of what it is told. What every provider has to do is tested elsewhere, by
+// the suite that all of them share.
 #include "fixture.hpp"
 
 #include <thread>
@@ -88,7 +88,9 @@ TEST_F(E2bProvider, AnotherProgramFindsItByIdAlone) {
   EXPECT_EQ(found->runCommand("echo there").stdout_, "there\n");
   EXPECT_EQ(found->getInfo().metadata.at("k"), "v");
   EXPECT_FALSE(found->getInfo().metadata.contains("computesdk-create"));
-  EXPECT_FALSE(other.sandbox().getById("i000000000000000000"));
+  for (const char* id : {"i000000000000000000", "..", ".", "a/b", "?x=1", "%2e%2e", "a b\xc3\xa9"}) {
+    EXPECT_FALSE(other.sandbox().getById(id)) << id;
+  }
 }
 
 TEST_F(E2bProvider, ListGoesThroughAllPagesAndFilters) {
