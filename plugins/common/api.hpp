@@ -12,8 +12,8 @@
 
 namespace computesdk::vendor {
 
-/// One of a vendor's services: where it is, who is asking, what its failures mean. Made once a provider (or once a call,
-/// for a service of one sandbox) and not changed afterwards: use it from any thread.
+/// One of a vendor's services: where it is, who is asking, what its failures mean. Made once a provider (or once a
+/// call, for a service of one sandbox) and not changed afterwards: use it from any thread.
 ///
 ///   Answer answer = api.send(session, api.post("/v2/sandboxes", body));
 ///   JsonDocument made = api.json(answer, "create");
@@ -32,8 +32,8 @@ class Api {
   };
   explicit Api(Settings settings) : settings_(std::move(settings)) {}
 
-  // Requests with the common headers. `path` begins with a slash, or is a whole URL of this vendor's. A GET and a DELETE
-  // are idempotent, the others are repeated only when nothing was sent; change `retry` where that is not so.
+  // Requests with the common headers. `path` begins with a slash, or is a whole URL of this vendor's. A GET and a
+  // DELETE are idempotent, the others are repeated only when nothing was sent; change `retry` where that is not so.
   [[nodiscard]] Request request(std::string_view method, std::string_view path) const;
   [[nodiscard]] Request get(std::string_view path) const { return request("GET", path); }
   [[nodiscard]] Request remove(std::string_view path) const { return request("DELETE", path); }
@@ -49,8 +49,8 @@ class Api {
   /// Body of an answer as JSON. Throws (PROTOCOL), naming the operation.
   [[nodiscard]] JsonDocument json(const Answer& answer, std::string_view operation) const;
 
-  /// What an answer that is no success means here. `changes`: the request was one that changes something, so that a 500,
-  /// 502 or 504 leaves open whether it did.
+  /// What an answer that is no success means here. `changes`: the request was one that changes something, so that a
+  /// 500, 502 or 504 leaves open whether it did.
   [[nodiscard]] Failure failure(const Session& session, const Answer& answer, bool changes) const;
   /// A failure without an answer, or inside a stream, in this vendor's words.
   [[nodiscard]] Failure explain(Failure failure) const;

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-// JSON as vendors send it: never trusted. At most kJsonMaxBytes, 64 levels deep, UTF-8; whatever is wrong with it becomes
-// a failure of class CSDK_ERROR_PROTOCOL that says which answer and which member, never a crash.
+// JSON as vendors send it: never trusted. At most kJsonMaxBytes, 64 levels deep, UTF-8; whatever is wrong with it
+// becomes a failure of class CSDK_ERROR_PROTOCOL that says which answer and which member, never a crash.
 namespace computesdk::vendor {
 
 inline constexpr std::size_t kJsonMaxBytes = std::size_t{32} << 20;

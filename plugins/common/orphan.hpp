@@ -20,10 +20,10 @@ struct CreateSteps {
   std::function<void(const std::string& id)> destroy;
 };
 
-/// Runs `create`. When it fails with an id known, with a failure that leaves open what happened, or by cancellation: undoes
-/// it within the time that the host leaves (Session::beginCleanup), and throws its failure with MAYBE_APPLIED, and with
-/// ORPHAN_GONE when what was left is gone, or when several looks found nothing and the vendor had answered. A failure
-/// that changed nothing is passed on as it is.
+/// Runs `create`. When it fails with an id known, with a failure that leaves open what happened, or by cancellation:
+/// undoes it within the time that the host leaves (Session::beginCleanup), and throws its failure with MAYBE_APPLIED,
+/// and with ORPHAN_GONE when what was left is gone, or when several looks found nothing and the vendor had answered. A
+/// failure that changed nothing is passed on as it is.
 void createOrUndo(Session& session, const CreateSteps& steps);
 
 }  // namespace computesdk::vendor

@@ -71,11 +71,11 @@ class Session {
   /// CSDK_NOT_FOUND when the request has ended meanwhile.
   csdk_status write(std::uint64_t request, std::string_view data, std::uint32_t flags = 0);
 
-  /// Handles events until `done()`, which is asked before each wait, or nothing is under way any more (false). `deadlineNs`
-  /// (0: the call's): then CSDK_DEADLINE_EXCEEDED is thrown. Throws when the call is cancelled.
+  /// Handles events until `done()`, which is asked before each wait, or nothing is under way any more (false).
+  /// `deadlineNs` (0: the call's): then CSDK_DEADLINE_EXCEEDED is thrown. Throws when the call is cancelled.
   bool until(const std::function<bool()>& done, std::int64_t deadlineNs = 0);
-  /// One request to its end. Throws plugin::Error when no answer came or its body is longer than `maxBody`; an answer of
-  /// any status is returned.
+  /// One request to its end. Throws plugin::Error when no answer came or its body is longer than `maxBody`; an answer
+  /// of any status is returned.
   Answer fetch(const Request& request, std::size_t maxBody = std::size_t{8} << 20);
   /// Waits, handling events of other requests; for polling.
   void pause(std::int64_t ms);

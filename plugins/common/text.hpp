@@ -14,8 +14,8 @@ std::string percentEncode(std::string_view text);
 /// The other way; a % without two digits stays. `+` stays too.
 std::string percentDecode(std::string_view text);
 
-/// An id as one segment of a URL's path, percent-encoded. Throws plugin::Error (CSDK_NOT_FOUND) for what no server takes
-/// as one, so that nobody is led to another path: nothing, "." and "..".
+/// An id as one segment of a URL's path, percent-encoded. Throws plugin::Error (CSDK_NOT_FOUND) for what no server
+/// takes as one, so that nobody is led to another path: nothing, "." and "..".
 std::string pathSegment(std::string_view id);
 
 /// A URL's query: Query().add("path", path).add("limit", "100").on("/files") is "/files?path=…&limit=100".
@@ -36,8 +36,8 @@ class Query {
 std::string lowerCase(std::string_view text);
 bool containsNoCase(std::string_view text, std::string_view lowerNeedle);
 
-/// Text of a vendor made fit for one line of a message: control characters become spaces, what is not UTF-8 becomes '?',
-/// at most `most` bytes with "…" where something was cut.
+/// Text of a vendor made fit for one line of a message: control characters become spaces, what is not UTF-8 becomes
+/// '?', at most `most` bytes with "…" where something was cut.
 std::string oneLine(std::string_view text, std::size_t most);
 
 /// "https://a.b/x/" -> "https://a.b/x".

@@ -13,8 +13,8 @@ namespace computesdk::e2b {
 /// The daemon inside one sandbox, for one call: Connect in JSON, and plain HTTP for the contents of files.
 class Envd {
  public:
-  /// Takes the connection from the target's token, or asks E2B for it (without waking the sandbox) and hands the new token
-  /// to the host. `user`: the Linux user of commands and files; empty: the template's.
+  /// Takes the connection from the target's token, or asks E2B for it (without waking the sandbox) and hands the new
+  /// token to the host. `user`: the Linux user of commands and files; empty: the template's.
   Envd(vendor::Session& session, const vendor::Api& control, const Settings& settings, const csdk_target& target,
        std::string_view user = {});
   /// For a sandbox that was made in this call.
@@ -30,8 +30,8 @@ class Envd {
   /// GET or POST of a file's content.
   [[nodiscard]] vendor::Request fileRequest(std::string_view method, std::string_view path) const;
 
-  /// What an answer of the daemon that is no success means. A 502 says that the sandbox does not run: E2B is asked whether it
-  /// is paused or gone.
+  /// What an answer of the daemon that is no success means. A 502 says that the sandbox does not run: E2B is asked
+  /// whether it is paused or gone.
   vendor::Failure failure(const vendor::Answer& answer);
   /// What an error inside a stream means.
   [[nodiscard]] vendor::Failure failure(std::string_view code, std::string_view message) const;

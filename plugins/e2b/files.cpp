@@ -23,8 +23,8 @@ using vendor::JsonValue;
 
 constexpr std::string_view kStat = "filesystem.Filesystem/Stat";
 
-/// What the caller means, with the working directory that was asked for at create. The daemon takes what is relative from
-/// the user's home.
+/// What the caller means, with the working directory that was asked for at create. The daemon takes what is relative
+/// from the user's home.
 std::string pathOf(const Envd& envd, csdk_str path) {
   std::string out(view(path));
   const std::string& directory = envd.connection().directory;
@@ -210,7 +210,8 @@ void listFolder(Envd& envd, const csdk_fs_args& args) {
 void statPath(Envd& envd, const csdk_fs_args& args) {
   const std::string path = pathOf(envd, args.path);
   auto entry = lookAt(envd, path);
-  // The daemon says where a link leads in the end; of one that leads nowhere it says the link itself, or what is missing.
+  // The daemon says where a link leads in the end; of one that leads nowhere it says the link itself, or what is
+  // missing.
   for (int links = 0; entry && entry->type == CSDK_ENTRY_SYMLINK && (args.flags & CSDK_FS_NO_FOLLOW) == 0; ++links) {
     if (links == 8 || !entry->linkTarget.starts_with('/')) break;
     const std::string name = entry->name, shown = entry->path;

@@ -11,8 +11,8 @@
 // script that keeps its output in files, and a terminal waits a moment for whoever watches it.
 namespace computesdk::e2b {
 
-/// What a process id stands for: "1694" is a command below a keeper, "1762-tty" a terminal, "17-raw" one that somebody else
-/// started. The number is the daemon's.
+/// What a process id stands for: "1694" is a command below a keeper, "1762-tty" a terminal, "17-raw" one that somebody
+/// else started. The number is the daemon's.
 struct ProcessId {
   enum class Kind { kept, terminal, foreign };
   Kind kind = Kind::kept;

@@ -6,8 +6,8 @@
 
 namespace computesdk::e2b {
 
-/// Runs a command to its end: output as it comes, stdin beside it, and how it ended. Out of time or cancelled, the command
-/// and all its descendants are killed.
+/// Runs a command to its end: output as it comes, stdin beside it, and how it ended. Out of time or cancelled, the
+/// command and all its descendants are killed.
 void runCommand(Envd& envd, const csdk_exec_args& args);
 
 /// Fills `process` and the directory of a Start message.

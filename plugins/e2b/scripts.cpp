@@ -12,9 +12,9 @@ using vendor::JsonValue;
 constexpr std::size_t kScriptOutputMax = std::size_t{64} << 10;
 constexpr std::int64_t kScriptTimeMs = 20000;
 
-/// Arguments: signal, pid, "self" or "below". Descendants are found by their parents in /proc; "below" waits for the first
-/// one, which a keeper is about to start. For SIGKILL everything is stopped first, until nothing new shows up: what does
-/// not run cannot fork.
+/// Arguments: signal, pid, "self" or "below". Descendants are found by their parents in /proc; "below" waits for the
+/// first one, which a keeper is about to start. For SIGKILL everything is stopped first, until nothing new shows up:
+/// what does not run cannot fork.
 constexpr std::string_view kSignalTree = R"sh(
 sig=$1 root=$2 which=$3
 [ -d "/proc/$root" ] || { echo none; exit; }
