@@ -75,6 +75,7 @@ struct Scope {
   const Suite& suite;
   std::string program;  ///< this program, for steps of another process
   std::string placement;
+  std::vector<std::string> plugins;  ///< folders with manifests, for the same
   std::uint64_t seed = 0;
   std::shared_ptr<std::mt19937_64> random = {};  ///< of this branch
   Value variables = {};

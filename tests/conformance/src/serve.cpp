@@ -123,7 +123,8 @@ Verdict perform(const std::string& program, const Job& job, Value& capabilities)
     sweep(world);
     return {"passed", ""};
   }
-  Scope scope{.world = world, .suite = suite, .program = program, .placement = job.placement};
+  Scope scope{
+      .world = world, .suite = suite, .program = program, .placement = job.placement, .plugins = job.places.plugins};
   scope.seed = job.seed;
   scope.random = std::make_shared<std::mt19937_64>(job.seed);
   scope.variables = job.variables.isNull() ? Value(Value::Object{}) : job.variables;

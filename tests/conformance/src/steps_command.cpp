@@ -104,6 +104,17 @@ Outcome start(Step& step) {
   return out;
 }
 
+/// False when the text has not come in time, or cannot come any more because the command has ended.
+bool awaitText(RunningCommand& running, bool error, const std::string& text, milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (std::chrono::steady_clock::now() < end) {
+    const bool runs = running.command->running();
+    if (running.transcript->await(error, text, milliseconds(runs ? 50 : 0))) return true;
+    if (!runs) return false;
+  }
+  return false;
+}
+
 /// Waits until a stream of a command holds a text.
 Outcome output(Step& step) {
   onlyKeys(step.arguments, {"of", "stdout", "stderr", "within_ms"}, "output");
@@ -111,7 +122,7 @@ Outcome output(Step& step) {
   const milliseconds limit(step.arguments.integer("within_ms", kWaitMs));
   for (const bool error : {false, true}) {
     const Value* wanted = step.arguments.find(error ? "stderr" : "stdout");
-    if (wanted == nullptr || running.transcript->await(error, bytesOf(*wanted), limit)) continue;
+    if (wanted == nullptr || awaitText(running, error, bytesOf(*wanted), limit)) continue;
     throw Failure("no " + shown(*wanted) + " within " + std::to_string(limit.count()) + " ms, only " +
                   shown(running.transcript->value()));
   }

@@ -84,6 +84,7 @@ Outcome elsewhere(Step& step) {
   job.target = scope.world.target.file;
   job.placement = scope.placement;
   job.scratch = scope.world.scratch;
+  job.places.plugins = scope.plugins;
   job.simulatorUrl = scope.world.simulator ? scope.world.simulator->url() : "";
   job.cases = std::filesystem::path(scope.suite.cases.front().file).parent_path();
   job.steps = step.arguments.at("steps");

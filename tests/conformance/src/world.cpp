@@ -68,11 +68,7 @@ World::World(const Target& wanted, const std::string& placement, const Places& p
   for (const std::string& name : target.secrets) {
     if (variables_.contains(name)) secrets.push_back(variables_[name]);
   }
-  if (!fs::exists(scratch / "plugin")) {
-    copyPlugin(places);
-    if (placement == "in-process")
-      Compute(config()).trustProvider(scratch / "plugin" / (target.provider + ".provider.json"));
-  }
+  choosePlugin(placement, places);
   compute = Compute(config());
   for (const ProviderInfo& each : compute.providers()) {
     if (each.name == target.provider) declared = each.capabilities;
@@ -85,7 +81,7 @@ World::World(const Target& wanted, const std::string& placement, const Places& p
 ComputeConfig World::config(bool memory) const {
   ComputeConfig out;
   out.provider = target.provider;
-  out.providerPaths = {scratch / "plugin"};
+  out.providerPaths = folders_;
   out.stateDirectory = scratch / (memory ? "state" : "empty-state");
   out.environment = [variables = variables_](std::string_view name) -> std::optional<std::string> {
     const auto found = variables.find(std::string(name));
@@ -96,18 +92,28 @@ ComputeConfig World::config(bool memory) const {
   return out;
 }
 
-void World::copyPlugin(const Places& places) {
+void World::choosePlugin(const std::string& placement, const Places& places) {
+  const fs::path folder = scratch / "plugin";
+  folders_ = {folder};
+  if (fs::exists(folder)) return;  // the process that this one joins has made it
   ComputeConfig looking;
-  for (const std::string& folder : places.plugins) looking.providerPaths.emplace_back(folder);
+  for (const std::string& each : places.plugins) looking.providerPaths.emplace_back(each);
   const auto all = Compute(looking).providers();
   const auto found = std::ranges::find(all, target.provider, &ProviderInfo::name);
   if (found == all.end()) throw Problem("there is no provider " + target.provider + " to test (--plugins DIR)");
-  const fs::path folder = scratch / "plugin";
+  const auto candidates = Compute(looking).detect().candidates;
+  const auto candidate = std::ranges::find(candidates, target.provider, &ProviderCandidate::name);
+  const bool trusted = candidate != candidates.end() && candidate->trusted;
+  if (trusted == (placement == "in-process")) {
+    folders_ = looking.providerPaths;
+    return;
+  }
   fs::create_directory(folder);
   fs::copy_file(found->manifestPath, folder / fs::path(found->manifestPath).filename());
   fs::copy_file(found->libraryPath, folder / fs::path(found->libraryPath).filename());
   for (const auto& entry : fs::directory_iterator(folder)) ::chmod(entry.path().c_str(), 0755);
   ::chmod(folder.c_str(), 0755);
+  if (placement == "in-process") Compute(config()).trustProvider(folder / (target.provider + ".provider.json"));
 }
 
 std::string World::expand(const std::string& text) const {

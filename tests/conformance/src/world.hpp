@@ -36,8 +36,8 @@ class Simulator {
   std::string url_;
 };
 
-/// What one case sees of a target: a Compute with nothing but its plug-in and its variables. The plug-in is copied into
-/// the scratch folder; trusted there it runs in process, and otherwise isolated, whatever file it is.
+/// What one case sees of a target: a Compute with nothing but its plug-in and its variables. Where the plug-in would not
+/// run as wanted it is copied into the scratch folder: trusted there it runs in process, and otherwise isolated.
 class World {
  public:
   /// `scratch`: a folder for this case, the place of HOME and of everything else that is private; empty, or that of
@@ -58,7 +58,8 @@ class World {
   [[nodiscard]] ComputeConfig config(bool memory = true) const;
 
  private:
-  void copyPlugin(const Places& places);
+  void choosePlugin(const std::string& placement, const Places& places);
+  std::vector<std::filesystem::path> folders_;  ///< with the manifest
   [[nodiscard]] std::string expand(const std::string& text) const;
   std::map<std::string, std::string> variables_;
 };
