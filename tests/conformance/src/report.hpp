@@ -18,8 +18,8 @@ std::string junit(const std::vector<Run>& runs);
 Value details(const std::vector<Run>& runs, std::uint64_t seed);
 
 /// The part of the results that does not change from run to run, by target; what the repository keeps and the
-/// documentation's table is made of. Replaces the targets that ran in `before`. Throws Problem unless each ran whole, in
-/// all its placements, and well.
+/// documentation's table is made of. Replaces the targets that ran in `before`. Throws Problem unless each ran whole,
+/// in all its placements, and well.
 Value record(const Value& before, const Suite& suite, const std::vector<Run>& runs);
 /// Where these runs contradict a record; empty when nowhere.
 std::vector<std::string> contradictions(const Value& record, const Suite& suite, const std::vector<Run>& runs);

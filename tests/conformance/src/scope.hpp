@@ -50,7 +50,8 @@ struct RunningCommand {
   std::unique_ptr<Command> command;
 };
 
-/// Fires a stop token when a step says so: {"after_ms": N}, {"within_ms": N} (an instant by the seed), {"output": TEXT}.
+/// Fires a stop token when a step says so: {"after_ms": N}, {"within_ms": N} (an instant by the seed), or
+/// {"output": TEXT}.
 class Stopper {
  public:
   Stopper(const Value* when, std::mt19937_64& random);

@@ -36,8 +36,8 @@ class Simulator {
   std::string url_;
 };
 
-/// What one case sees of a target: a Compute with nothing but its plug-in and its variables. Where the plug-in would not
-/// run as wanted it is copied into the scratch folder: trusted there it runs in process, and otherwise isolated.
+/// What one case sees of a target: a Compute with nothing but its plug-in and its variables. Where the plug-in would
+/// not run as wanted it is copied into the scratch folder: trusted there it runs in process, and otherwise isolated.
 class World {
  public:
   /// `scratch`: a folder for this case, the place of HOME and of everything else that is private; empty, or that of
