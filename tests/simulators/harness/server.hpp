@@ -60,7 +60,7 @@ class WebSocket {
   Stream& stream_;
   std::string buffer_;
   std::mutex mutex_;
-  bool closed_ = false;
+  std::atomic<bool> closed_{false};
 };
 
 /// One request being answered, on the thread of its connection.

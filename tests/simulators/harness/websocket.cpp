@@ -53,7 +53,7 @@ bool WebSocket::send(std::string_view data, bool text, bool final, bool continua
 bool WebSocket::ping(std::string_view data) { return frame(9, data, true); }
 
 void WebSocket::close(int code, std::string_view reason) {
-  if (std::exchange(closed_, true)) return;
+  if (closed_.exchange(true)) return;
   std::string body;
   body += static_cast<char>(code >> 8);
   body += static_cast<char>(code & 0xff);
