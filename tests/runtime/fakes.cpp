@@ -63,6 +63,7 @@ registry::Detection FakeRegistry::detect(std::optional<std::string_view> name) c
 Result<std::shared_ptr<registry::Provider>> FakeRegistry::openProvider(std::string_view name,
                                                                        const registry::OpenOptions& options) {
   opened[std::string(name)] = options.config;
+  if (auto why = broken.find(std::string(name)); why != broken.end()) return why->second;
   auto found = providers_.find(std::string(name));
   if (found == providers_.end()) {
     ErrorInfo error = failure(ErrorCode::unknownProvider, "installed is nothing of that name");

@@ -159,6 +159,7 @@ class FakeRegistry : public registry::Registry {
   Result<void> trust(const std::filesystem::path&) override { return {}; }
 
   std::map<std::string, OptionMap> opened;  ///< configuration by provider
+  std::map<std::string, ErrorInfo> broken;  ///< what opening these providers fails with
 
  private:
   std::map<std::string, std::shared_ptr<FakeProvider>> providers_;

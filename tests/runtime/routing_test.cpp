@@ -87,6 +87,45 @@ TEST(Routing, OneLineForEachProviderThatFailed) {
             "  two: cannot do it: it is broken [E_UNAVAILABLE]");
 }
 
+TEST(Routing, TheProviderOfOneCallIsAskedAlone) {
+  World world({"one", "two"});
+  world["two"].fail = fails(ErrorCode::unavailable);
+  Compute compute = world.compute({.providers = {"one", "two"}, .fallbackOnError = true});
+  const ErrorInfo error = errorOf(compute.sandbox().create(nothrow, {.provider = "two"}));
+  EXPECT_EQ(error.code, ErrorCode::unavailable);
+  EXPECT_EQ(error.provider, "two");
+  EXPECT_EQ(world["one"].count("create"), 0u);
+}
+
+TEST(Routing, TakingTurnsFallsBackToTheNextInTurn) {
+  World world({"one", "two", "three"});
+  world["two"].fail = fails(ErrorCode::rateLimited);
+  Compute compute =
+      world.compute({.providers = {"one", "two", "three"}, .strategy = Strategy::roundRobin, .fallbackOnError = true});
+  std::vector<std::string> used;
+  for (int i = 0; i < 4; ++i) used.push_back(compute.sandbox().create().provider());
+  EXPECT_THAT(used, ::testing::ElementsAre("one", "three", "three", "one"));
+}
+
+TEST(Routing, AProviderThatCannotBeOpenedIsOneThatFailed) {
+  World world({"one", "two"});
+  world.registry->broken["one"] = failure(ErrorCode::pluginLoad, "its library is not there");
+  Compute compute = world.compute({.providers = {"one", "two"}, .fallbackOnError = true});
+  EXPECT_EQ(compute.sandbox().create().provider(), "two");
+  world["two"].fail = fails(ErrorCode::quota);
+  const ErrorInfo error = errorOf(compute.sandbox().create(nothrow));
+  EXPECT_THAT(error.why, HasSubstr("one: cannot do it: its library is not there [E_PLUGIN_LOAD]"));
+  EXPECT_THAT(error.why, HasSubstr("two: cannot do it: it is broken [E_QUOTA]"));
+}
+
+TEST(Routing, SaysWhoItFellBackFrom) {
+  World world({"one", "two"});
+  world["one"].fail = fails(ErrorCode::unavailable);
+  Compute compute = world.compute({.providers = {"one", "two"}, .fallbackOnError = true});
+  compute.sandbox().create();
+  EXPECT_THAT(world.log, ::testing::Contains(HasSubstr("it is broken")));
+}
+
 TEST(Routing, LocalIsNoFallbackUnlessListed) {
   World world({"one", "local"});
   world["local"].manifest_.detect.always = true;
