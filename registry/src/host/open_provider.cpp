@@ -169,6 +169,8 @@ Result<SandboxRecord> OpenProvider::sandboxCall(const Ask& ask, void* args, cons
   if (!done) {
     // A create that failed half-way says which sandbox it may have left behind.
     if (sink.sandbox && done.error().sandboxId.empty()) done.error().sandboxId = sink.sandbox->info.id;
+    // One that was ready already when its create was cancelled is what that create had begun.
+    if (sink.sandbox && ask.op == Op::create && context.onSandboxBegun) context.onSandboxBegun(*sink.sandbox);
     return std::move(done).error();
   }
   if (!sink.sandbox) return missingResult(subjectOf(ask), "a sandbox", host_);
