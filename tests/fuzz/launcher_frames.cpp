@@ -72,7 +72,8 @@ std::string startBody(std::uint32_t mounts, std::uint32_t layers) {
   wire::StartBody head{};
   head.flags = wire::kStartAsRoot | wire::kStartOverlay;
   head.sandboxUid = 0x70000001;
-  head.cgroups = wire::CgroupKind::kV1;
+  head.groups = local::limits::GroupKind::kV1;
+  head.controllers = 7;
   head.mounts = mounts;
   head.layers = layers;
   std::string body = bodyOf(head) + textOf(layers > 0 ? "/var/lib/template" : "");

@@ -21,7 +21,8 @@ std::vector<std::string> seeds() {
   meta.uid = 0x70000001;
   meta.createdMs = 1700000000000;
   meta.workdir = "/home/sandbox";
-  meta.cgroups = local::protocol::CgroupKind::kV2;
+  meta.groups = local::limits::GroupKind::kV2;
+  meta.controllers = 5;
   meta.base = {"directory", "/srv/template"};
   meta.envs = {{"PATH", "/usr/bin"}, {"EMPTY", ""}};
   meta.metadata = {{"owner", "somebody"}, {"owner", "twice"}};

@@ -28,6 +28,7 @@
 namespace computesdk::local {
 namespace {
 
+using limits::Controller;
 using protocol::FrameType;
 
 constexpr int kReadyMs = 60000;
@@ -65,6 +66,10 @@ std::uint64_t inodesFor(std::uint64_t disk) { return std::clamp<std::uint64_t>(d
 
 struct Engine::Impl {
   explicit Impl(EngineOptions given) : options(std::move(given)) {
+    if (options.useCgroups) {
+      groups.tree = options.groupTree ? options.groupTree : limits::realFileTree();
+      groups.bus = options.bus;
+    }
     if (options.pool == 0) return;
     pool.emplace(options.pool, [this](const CreateSpec& spec) { return make(spec); });
   }
@@ -90,12 +95,13 @@ struct Engine::Impl {
     for (const auto& launcher : launchers) {
       if (launcher->key() == key) return launcher;
     }
-    auto started = Launcher::start(key, *folder, options.useCgroups);
+    auto started = Launcher::start(key, *folder, groups);
     if (started.ok()) launchers.push_back(*started);
     return started;
   }
 
   EngineOptions options;
+  GroupSource groups;
   std::mutex mutex;
   UniqueFd registry;
   std::vector<std::shared_ptr<Launcher>> launchers;
@@ -116,11 +122,11 @@ std::vector<char> createBody(const Making& making, const Meta& meta) {
   protocol::CreateBody body{};
   const Limits& limits = meta.limits;
   body.flags = making.spec.dieWithHost ? protocol::kCreateDieWithHost : protocol::kCreateRegistered;
-  if (meta.cgroups != protocol::CgroupKind::kNone) body.flags |= protocol::kCreateHardMemory;
+  if (holds(meta.controllers, Controller::kMemory)) body.flags |= protocol::kCreateHardMemory;
   if (meta.network == NetworkMode::kFull && meta.isolation == Isolation::kNamespaces) {
     body.flags |= protocol::kCreateNetwork;
   }
-  if (limits.milliCpus != 0 && !meta.cpuHard) body.flags |= protocol::kCreatePinCpus;
+  if (limits.milliCpus != 0 && !holds(meta.controllers, Controller::kCpu)) body.flags |= protocol::kCreatePinCpus;
   body.milliCpus = limits.milliCpus;
   body.memoryBytes = limits.memoryBytes;
   body.diskBytes = limits.diskBytes;
@@ -141,15 +147,18 @@ std::vector<char> createBody(const Making& making, const Meta& meta) {
   return bytes;
 }
 
-Status requireHard(const Meta& meta) {
+Status requireHard(const Meta& meta, const Launcher& launcher) {
   if (!meta.limits.requireHard) return okStatus();
   for (const LimitReport& report : limitReports(meta)) {
     if (report.strength == LimitStrength::kHard || report.value == 0) continue;
     Error error;
     error.kind = ErrorClass::kUnimplemented;
     error.message = "The " + report.name + " limit can only be met softly here (" + report.how + ")";
-    error.why = "A hard one needs a control group, and none may be written.";
-    error.fix = "Run as root, or where a cgroup is delegated; or allow soft limits.";
+    const std::string& why = launcher.groups().why();
+    error.why = "A hard one needs a control group" + (why.empty() ? std::string() : ": " + why) + ".";
+    error.fix =
+        "Run as root, or where a control group is delegated (a service with Delegate=yes, a login session of "
+        "systemd with cgroup v2); or allow soft limits.";
     return error;
   }
   return okStatus();
@@ -181,8 +190,8 @@ Result<Meta> newMeta(const CreateSpec& spec, const RootPlan& plan, const Launche
   // The disk is memory, and its bytes are counted as memory.
   meta.limits.diskBytes = std::min(spec.limits.diskBytes, spec.limits.memoryBytes);
   if (spec.isolation == Isolation::kNone) meta.network = NetworkMode::kFull;  // the host's own
-  meta.cgroups = launcher.cgroups();
-  meta.cpuHard = launcher.cpuCgroup() && spec.limits.milliCpus != 0;
+  meta.groups = launcher.groups().kind();
+  meta.controllers = launcher.groups().controllers();
   meta.base = plan.base;
   meta.baseEnvs = plan.envs;
   meta.envs = join(plan.envs, spec.envs);
@@ -320,7 +329,7 @@ Result<std::shared_ptr<SandboxState>> Engine::Impl::makeBy(EngineKind engine, co
     auto state = std::make_shared<SandboxState>();
     auto meta = newMeta(spec, plan, **launcher);
     if (!meta.ok()) return meta.error();
-    if (Status hard = requireHard(*meta); !hard.ok()) return hard.error();
+    if (Status hard = requireHard(*meta, **launcher); !hard.ok()) return hard.error();
     auto init = makeSocketPair(), control = makeSocketPair();
     if (!init.ok()) return init.error();
     if (!control.ok()) return control.error();
@@ -503,6 +512,7 @@ Result<std::shared_ptr<Sandbox>> Engine::get(std::string_view id) {
   state->registered = true;
   state->asRoot = state->meta.uid != geteuid();
   state->registry = UniqueFd(fcntl(*registry, F_DUPFD_CLOEXEC, 3));
+  if (state->meta.groups != limits::GroupKind::kNone) state->groups = impl_->groups.tree;
   if (Status known = introduce(*state); !known.ok()) return known.error();
   const std::lock_guard lock(impl_->mutex);
   impl_->own[name] = state;
@@ -540,10 +550,13 @@ ProbeReport Engine::probe() {
   LauncherKey key;
   key.engine = impl_->options.engine.value_or(impl_->working.load());
   auto launcher = impl_->launcherFor(key, nullptr);
-  const auto kind = launcher.ok() ? (*launcher)->cgroups() : protocol::CgroupKind::kNone;
-  report.cgroups = kind == protocol::CgroupKind::kV1 ? "v1" : kind == protocol::CgroupKind::kV2 ? "v2" : "none";
-  report.memory = kind == protocol::CgroupKind::kNone ? LimitStrength::kSoft : LimitStrength::kHard;
-  report.cpu = launcher.ok() && (*launcher)->cpuCgroup() ? LimitStrength::kHard : LimitStrength::kSoft;
+  const auto kind = launcher.ok() ? (*launcher)->groups().kind() : limits::GroupKind::kNone;
+  const auto strength = [&](Controller controller) {
+    return launcher.ok() && (*launcher)->groups().has(controller) ? LimitStrength::kHard : LimitStrength::kSoft;
+  };
+  report.cgroups = kind == limits::GroupKind::kV1 ? "v1" : kind == limits::GroupKind::kV2 ? "v2" : "none";
+  report.memory = strength(Controller::kMemory);
+  report.cpu = strength(Controller::kCpu);
   report.processes = LimitStrength::kHard;
   static_cast<void>((*sandbox)->destroy());
   return report;

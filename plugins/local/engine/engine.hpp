@@ -13,12 +13,20 @@
 
 namespace computesdk::local {
 
+namespace limits {
+class FileTree;
+}
+
 struct EngineOptions {
   // Folder of living sandboxes. Empty: $XDG_RUNTIME_DIR/computesdk/local, else /tmp/computesdk-UID/local.
   std::string registryDirectory;
   std::optional<EngineKind> engine;  // empty: namespaces, else what this machine allows
   bool useCgroups = true;            // false: behave as where no cgroup may be written
-  std::size_t pool = 0;              // sandboxes kept ready, of the kind that was made last (pool.hpp)
+  // Where control groups are looked for, and the address of the systemd that is asked for a scope ("": none). Tests put
+  // their own here; by default they are this machine's.
+  std::shared_ptr<limits::FileTree> groupTree;
+  std::optional<std::string> bus;
+  std::size_t pool = 0;  // sandboxes kept ready, of the kind that was made last (pool.hpp)
 };
 
 // What this machine gives, each line with its cause when it is missing. Taken by really doing it.

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../limits/systemd_scope.hpp"
 #include "identity.hpp"
 
 extern "C" {
@@ -65,7 +66,7 @@ int spawnHelper(int socket, pid_t& pid) {
   return result;
 }
 
-std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protocol::CgroupKind cgroups) {
+std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, const limits::Delegation& groups) {
   std::size_t size = 1024 + key.folder.size();
   for (const Mount& mount : key.mounts) size += mount.source.size() + mount.target.size() + 64;
   for (const std::string& layer : key.layers) size += layer.size() + 64;
@@ -77,7 +78,8 @@ std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protoco
                 (key.overlay ? protocol::kStartOverlay : 0U) |
                 (key.engine == EngineKind::kRoot ? protocol::kStartWithoutUsers : 0U);
   start.sandboxUid = uid;
-  start.cgroups = cgroups;
+  start.groups = groups.kind();
+  start.controllers = groups.controllers();
   start.mounts = static_cast<std::uint32_t>(key.mounts.size());
   start.layers = static_cast<std::uint32_t>(key.layers.size());
   writer.pod(start);
@@ -92,9 +94,38 @@ std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, protoco
   return body;
 }
 
+limits::Delegation makeGroups(const GroupSource& source, pid_t launcher, std::uint32_t owner) {
+  constexpr std::chrono::milliseconds kPatience(1000);
+  const limits::Layout layout = limits::findLayout(*source.tree);
+  limits::sweepStale(*source.tree, layout, geteuid());
+  limits::DelegationRequest request;
+  request.launcher = launcher;
+  request.host = getpid();
+  request.uid = request.gid = owner;
+  if (owner == geteuid()) request.gid = getegid();
+  const std::string bus =
+      layout.kind == limits::GroupKind::kV2 ? (source.bus ? *source.bus : limits::busAddress()) : "";
+  if (!bus.empty()) {
+    request.startScope = [&](pid_t pid, std::string_view unit) {
+      return limits::startScope(bus, unit, pid, kPatience);
+    };
+  }
+  return limits::delegate(*source.tree, layout, request);
+}
+
+// Of the locked folders, one a controller, on v2 one for all.
+void addFolders(const limits::Delegation& groups, std::vector<int>& fds) {
+  using limits::Controller;
+  for (const Controller controller : {Controller::kMemory, Controller::kCpu, Controller::kPids}) {
+    if (!groups.has(controller)) continue;
+    fds.push_back(groups.lock(controller));
+    if (groups.kind() == limits::GroupKind::kV2) return;
+  }
+}
+
 }  // namespace
 
-Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int registry, bool useCgroups) {
+Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int registry, const GroupSource& groups) {
   std::shared_ptr<Launcher> launcher(new Launcher);
   const bool isolated = key.isolation == Isolation::kNamespaces;
   launcher->key_ = key;
@@ -108,17 +139,16 @@ Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int re
   if (spawned != 0) return systemError(spawned, "Cannot start the local launcher", "Check ulimit -u and free memory.");
   pair->theirs.reset();
   launcher->socket_ = std::move(pair->ours);
-  CgroupPlace place;
-  if (useCgroups && isolated)
-    place = prepareCgroups(CgroupView{}, key.engine == EngineKind::kRoot ? geteuid() : launcher->uid_);
-  launcher->cgroups_ = place.kind;
-  launcher->cpuCgroup_ = static_cast<bool>(place.cpu);
-  const auto orders = startOrders(key, launcher->uid_, place.kind);
+  if (groups.tree && isolated) {
+    launcher->tree_ = groups.tree;
+    launcher->groups_ = makeGroups(groups, pid, key.engine == EngineKind::kRoot ? geteuid() : launcher->uid_);
+  }
+  const auto orders = startOrders(key, launcher->uid_, launcher->groups_);
   std::vector<int> fds{registry};
-  if (place.memory) fds.push_back(place.memory.get());
-  if (place.memory && place.cpu) fds.push_back(place.cpu.get());
+  addFolders(launcher->groups_, fds);
   const int sent =
       orders.empty() ? E2BIG : sendFrame(launcher->socket_.get(), protocol::FrameType::kStart, orders, fds);
+  launcher->groups_.releaseLocks();               // once it is dead, nobody is to hold them
   if (orders.empty()) launcher->socket_.reset();  // it ends for lack of any
   // The process that was started hands over to one in its own session and is gone at once.
   int status = 0;
@@ -127,6 +157,18 @@ Result<std::shared_ptr<Launcher>> Launcher::start(const LauncherKey& key, int re
   if (sent == E2BIG) return systemError(sent, "Too many or too long mounts");
   if (sent != 0 && sent != EPIPE) return systemError(sent, "Cannot speak to the local launcher");
   return launcher;
+}
+
+Launcher::~Launcher() {
+  if (groups_.kind() == limits::GroupKind::kNone) return;
+  if (socket_) shutdown(socket_.get(), SHUT_WR);
+  if (groups_.remove(*tree_).ok() || !socket_) return;
+  // Its end of the socket closes when it has ended, or when it will go on for those that do not die with us.
+  constexpr int kPatienceMs = 2000;
+  pollfd item{socket_.get(), 0, 0};
+  while (poll(&item, 1, kPatienceMs) < 0 && errno == EINTR) {
+  }
+  static_cast<void>(groups_.remove(*tree_));
 }
 
 std::uint32_t Launcher::uidOfNext() const {

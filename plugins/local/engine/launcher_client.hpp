@@ -4,16 +4,23 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "../limits/delegation.hpp"
 #include "../protocol/wire.hpp"
-#include "cgroup_setup.hpp"
 #include "channel.hpp"
 #include "result.hpp"
 #include "types.hpp"
 
 namespace computesdk::local {
+
+// Where control groups may be had.
+struct GroupSource {
+  std::shared_ptr<limits::FileTree> tree;  // null: none are used
+  std::optional<std::string> bus;          // of the systemd that is asked for a scope; "": none is
+};
 
 // What sandboxes of one launcher have in common.
 struct LauncherKey {
@@ -26,17 +33,21 @@ struct LauncherKey {
   bool operator==(const LauncherKey&) const = default;
 };
 
-// One living helper. Thread-safe. Ends (with sandboxes that die with their host) when this object goes.
+// One living helper. Thread-safe. Ends (with sandboxes that die with their host) when this object goes; if it does, its
+// control groups are gone then as well.
 class Launcher {
  public:
+  ~Launcher();
+  Launcher(const Launcher&) = delete;
+  Launcher& operator=(const Launcher&) = delete;
   // Starts it; does not wait until it is ready: orders may follow at once. Errors: no memory, no processes.
-  static Result<std::shared_ptr<Launcher>> start(const LauncherKey& key, int registry, bool useCgroups);
+  static Result<std::shared_ptr<Launcher>> start(const LauncherKey& key, int registry, const GroupSource& groups);
 
   const LauncherKey& key() const { return key_; }
   // Whom a new sandbox runs as, in this machine's numbers.
   std::uint32_t uidOfNext() const;
-  protocol::CgroupKind cgroups() const { return cgroups_; }
-  bool cpuCgroup() const { return cpuCgroup_; }
+  // What holds limits for its sandboxes.
+  const limits::Delegation& groups() const { return groups_; }
 
   // Sends kCreate. 0 or errno (EPIPE: it is gone).
   int create(std::span<const char> body, int initEnd, int controlEnd) const;
@@ -49,8 +60,8 @@ class Launcher {
   LauncherKey key_;
   UniqueFd socket_;
   std::uint32_t uid_ = 0;
-  protocol::CgroupKind cgroups_ = protocol::CgroupKind::kNone;
-  bool cpuCgroup_ = false;
+  std::shared_ptr<limits::FileTree> tree_;
+  limits::Delegation groups_;
   std::mutex mutex_;
   bool heard_ = false;
   protocol::StartedBody started_{};

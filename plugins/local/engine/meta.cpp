@@ -7,7 +7,8 @@
 namespace computesdk::local {
 namespace {
 
-using protocol::CgroupKind;
+using limits::Controller;
+using limits::GroupKind;
 
 void quote(std::string& out, std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
@@ -133,8 +134,8 @@ std::string metaPrefix(const Meta& meta) {
   member(out, "disk", meta.limits.diskBytes);
   member(out, "open_files", meta.limits.openFiles);
   member(out, "output", meta.limits.outputBytes);
-  member(out, "cgroups", static_cast<std::uint64_t>(meta.cgroups));
-  member(out, "cpu_hard", meta.cpuHard ? 1 : 0);
+  member(out, "cgroups", static_cast<std::uint64_t>(meta.groups));
+  member(out, "controllers", meta.controllers);
   member(out, "base_kind", meta.base.kind);
   member(out, "base", meta.base.name);
   member(out, "envs", meta.envs);
@@ -167,8 +168,8 @@ Result<Meta> parseMeta(std::string_view text) {
   meta.limits.diskBytes = numberAt(document, "disk");
   meta.limits.openFiles = static_cast<std::uint32_t>(numberAt(document, "open_files"));
   meta.limits.outputBytes = numberAt(document, "output");
-  meta.cgroups = static_cast<CgroupKind>(numberAt(document, "cgroups"));
-  meta.cpuHard = numberAt(document, "cpu_hard") != 0;
+  meta.groups = static_cast<GroupKind>(numberAt(document, "cgroups"));
+  meta.controllers = static_cast<limits::ControllerSet>(numberAt(document, "controllers"));
   meta.base = {textAt(document, "base_kind"), textAt(document, "base")};
   meta.envs = pairsAt(document, "envs");
   meta.metadata = pairsAt(document, "metadata");
@@ -188,23 +189,25 @@ std::vector<LimitReport> limitReports(const Meta& meta) {
     reports.push_back({"output", limits.outputBytes, kHard, "counted by the reader"});
     return reports;
   }
-  const bool v1 = meta.cgroups == CgroupKind::kV1, any = meta.cgroups != CgroupKind::kNone;
+  const bool v1 = meta.groups == GroupKind::kV1;
+  const bool memory = holds(meta.controllers, Controller::kMemory), cpu = holds(meta.controllers, Controller::kCpu);
   std::vector<LimitReport> reports;
-  reports.push_back({"memory", limits.memoryBytes, any ? kHard : kSoft,
-                     any ? (v1 ? "cgroup v1 memory.limit_in_bytes" : "cgroup v2 memory.max")
-                         : "watchdog every 25 ms, RLIMIT_DATA a process"});
-  const char* processes = "RLIMIT_NPROC in the sandbox's own user namespace";
+  reports.push_back({"memory", limits.memoryBytes, memory ? kHard : kSoft,
+                     memory ? (v1 ? "cgroup v1 memory.limit_in_bytes" : "cgroup v2 memory.max")
+                            : "watchdog every 25 ms, RLIMIT_DATA a process"});
+  std::string processes = "RLIMIT_NPROC in the sandbox's own user namespace";
   if (meta.engine == EngineKind::kRoot) {
     // Those over a tree run as its owner, and are counted together.
     processes = meta.base.kind == "host" ? "RLIMIT_NPROC of the sandbox's own uid"
                                          : "RLIMIT_NPROC of the uid of all sandboxes over a template or snapshot";
   }
-  reports.push_back({"processes", limits.processes, kHard, processes});
+  if (holds(meta.controllers, Controller::kPids)) processes += v1 ? ", cgroup v1 pids.max" : ", cgroup v2 pids.max";
+  reports.push_back({"processes", limits.processes, kHard, std::move(processes)});
   if (limits.milliCpus == 0) {
     reports.push_back({"cpu", 0, kNone, "not asked for"});
   } else {
-    reports.push_back({"cpu", limits.milliCpus, meta.cpuHard ? kHard : kSoft,
-                       meta.cpuHard ? (v1 ? "cgroup v1 cpu.cfs_quota_us" : "cgroup v2 cpu.max") : "pinned to cores"});
+    reports.push_back({"cpu", limits.milliCpus, cpu ? kHard : kSoft,
+                       cpu ? (v1 ? "cgroup v1 cpu.cfs_quota_us" : "cgroup v2 cpu.max") : "pinned to cores"});
   }
   reports.push_back({"disk", limits.diskBytes, kHard, "size and inodes of the sandbox's tmpfs"});
   reports.push_back({"open_files", limits.openFiles, kHard, "RLIMIT_NOFILE a process"});

@@ -25,10 +25,10 @@ struct Meta {
   EngineKind engine = EngineKind::kNamespaces;
   std::string workdir;
   Limits limits;
-  protocol::CgroupKind cgroups = protocol::CgroupKind::kNone;
-  bool cpuHard = false;
-  rootfs::Base base;  // of its root: what a snapshot of it lies over
-  Pairs baseEnvs;     // the image's; not kept on disk, since envs begin with them
+  limits::GroupKind groups = limits::GroupKind::kNone;
+  limits::ControllerSet controllers = 0;  // of those, that hold limits
+  rootfs::Base base;                      // of its root: what a snapshot of it lies over
+  Pairs baseEnvs;                         // the image's; not kept on disk, since envs begin with them
   Pairs envs, metadata;
   std::vector<std::pair<std::uint16_t, std::uint16_t>> ports;
 };

@@ -29,6 +29,23 @@ Result<Meta> readMeta(const SandboxState& state) {
   return parseMeta({text.data(), static_cast<std::size_t>(n)});
 }
 
+// Of the launcher, at the other end of a socket that it listened on.
+UniqueFd processBehind(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) return {};
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, peer.pid, 0)));
+}
+
+// Waits for the end of a launcher whose host is gone, and does what that would have done.
+void removeGroupsOf(int launcher, limits::FileTree& tree) {
+  constexpr int kPatienceMs = 2000;
+  pollfd item{launcher, POLLIN, 0};
+  while (poll(&item, 1, kPatienceMs) < 0 && errno == EINTR) {
+  }
+  limits::sweepStale(tree, limits::findLayout(tree), geteuid());
+}
+
 Error dialError(std::uint16_t port, int code) {
   Error error = systemError(code, "Port " + std::to_string(port) + " of the sandbox");
   error.kind = ErrorClass::kUnavailable;
@@ -171,7 +188,10 @@ Result<std::int64_t> Sandbox::extend(Milliseconds ttl) {
 }
 
 Status Sandbox::destroy() {
+  const UniqueFd launcher = state_->groups ? processBehind(state_->control.get()) : UniqueFd();
   auto gone = request(*state_, FrameType::kDestroy, 0, "Destroying the sandbox");
+  const bool launcherEnds = gone.ok() && *gone != 0;
+  if (launcherEnds && launcher) removeGroupsOf(launcher.get(), *state_->groups);
   if (gone.ok() || gone.error().kind == ErrorClass::kNotFound) return okStatus();
   return gone.error();
 }

@@ -16,14 +16,15 @@
 namespace computesdk::local {
 
 struct SandboxState {
-  Meta meta;          // as created; its end may have moved since
-  UniqueFd init;      // to the sandbox's process 1; any thread may send
-  UniqueFd control;   // to the launcher: one request at a time, under controlMutex
-  UniqueFd root;      // O_PATH of its root folder
-  UniqueFd registry;  // the registry's folder
+  std::shared_ptr<Launcher> launcher;  // null: made by another process. First, since the others hold it up
+  Meta meta;                           // as created; its end may have moved since
+  UniqueFd init;                       // to the sandbox's process 1; any thread may send
+  UniqueFd control;                    // to the launcher: one request at a time, under controlMutex
+  UniqueFd root;                       // O_PATH of its root folder
+  UniqueFd registry;                   // the registry's folder
   bool registered = false;
-  bool asRoot = false;                 // this process is root and the sandbox is not
-  std::shared_ptr<Launcher> launcher;  // null: made by another process
+  bool asRoot = false;                       // this process is root and the sandbox is not
+  std::shared_ptr<limits::FileTree> groups;  // of one that another process made, with control groups
   std::mutex controlMutex;
 };
 

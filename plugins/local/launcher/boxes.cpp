@@ -42,13 +42,14 @@ int spawn(Newborn& made) {
 
 void noBirth() {
   birth = Birth{};
-  birth.host = birth.cgroupFiles[0] = birth.cgroupFiles[1] = birth.oomControl = birth.network = birth.scratch = -1;
+  birth.host = birth.oomControl = birth.network = birth.scratch = -1;
+  for (int& file : birth.groupFiles) file = -1;
 }
 
 // The one that waits becomes the sandbox of `birth`. False: there is none, or it died meanwhile.
 bool takeSpare(Newborn& made) {
   if (launcher.spare.pid == 0) return false;
-  int fds[4], count = 0;
+  int fds[2 + limits::kControllers], count = 0;
   forEachGiven(birth, [&](int& fd) { fds[count++] = fd; });
   if (sendFrame(launcher.spare.init, FrameType::kBirth, &birth, sizeof birth, fds, count) < 0) {
     dropSpare();
@@ -81,17 +82,19 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   birth.spec = request.body;
   memcpy(birth.workdir, request.workdir.data, request.workdir.size + 1);
   birth.host = host;
-  int result = enterCgroups(box, request.body, birth);
+  if (launcher.created == 0) memcpy(&launcher.turn, box.token, sizeof launcher.turn);
+  birth.turn = launcher.turn++;
+  int result = makeGroups(box, request.body, birth);
   if (result < 0) {
     refuse(host, Step::kCgroup, -result);
   } else {
     if (!takeSpare(box.process)) result = spawn(box.process);
     if (result < 0) refuse(host, Step::kCloneSandbox, -result);
   }
-  for (const int file : birth.cgroupFiles) sys::closeFd(file);
+  for (const int file : birth.groupFiles) sys::closeFd(file);
   sys::closeFd(birth.oomControl);
   if (result < 0) {
-    leaveCgroups(box);
+    removeGroups(box);
     return;
   }
   box.used = true;
@@ -186,7 +189,7 @@ void boxEnded(int index) {
   int status = 0;
   sys::call(__NR_wait4, box.process.pid, sys::word(&status), 0, 0);
   unregisterBox(box);
-  leaveCgroups(box);
+  removeGroups(box);
   closeForwards(box);
   sys::closeFd(box.process.pidfd);
   sys::closeFd(box.process.init);
@@ -194,9 +197,10 @@ void boxEnded(int index) {
   --launcher.boxCount;
   const bool killed = (status & 0x7f) != 0;
   if (killed && !launcher.config->isolated) endOrphans();
+  const protocol::ReplyBody ended{0, Step::kNone, launcher.hostGone && launcher.boxCount == 0};
   for (Link& link : launcher.links) {
     if (!link.used || link.box != index) continue;
-    if (link.awaitsEnd) sendBody(link.fd, FrameType::kReply, protocol::ReplyBody{});
+    if (link.awaitsEnd) sendBody(link.fd, FrameType::kReply, ended);
     dropLink(link);
   }
 }

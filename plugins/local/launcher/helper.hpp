@@ -39,7 +39,7 @@ struct Config {
   bool isolated = true;
   bool users = true;  // false: root without user namespaces
   std::uint32_t uid = 0;
-  protocol::CgroupKind cgroups = protocol::CgroupKind::kNone;
+  limits::GroupKind groupKind = limits::GroupKind::kNone;
   const char* templateFolder = "";
   int templateTree = -1;
   UserMount mounts[kMaxMounts] = {};
@@ -50,7 +50,7 @@ struct Config {
   Top tops[kMaxTops] = {};  // found while the root is built
   int topCount = 0;
   int registry = -1;
-  int memoryCgroup = -1, cpuCgroup = -1;  // folders; on v2 both are the same one
+  int groups[limits::kControllers] = {-1, -1, -1};  // folders; on v2 all are the same one
 };
 
 // A step that failed. ok() when step is kNone.
@@ -77,19 +77,23 @@ Outcome beginLauncher(Config& config, std::uint32_t gid);
 struct Birth {
   protocol::CreateBody spec;
   char workdir[4096];
-  int host;      // the creator's end, -1: not born yet
-  bool early;    // the root is not ready yet either
-  int launcher;  // the launcher's end
-  int cgroupFiles[2];
-  int network;     // its network namespace, if the host is to connect it
-  int scratch;     // the folder of all that it can write
-  int oomControl;  // v1 memory.oom_control or v2 memory.events, -1 without a memory cgroup
+  int host;                              // the creator's end, -1: not born yet
+  bool early;                            // the root is not ready yet either
+  int launcher;                          // the launcher's end
+  int groupFiles[limits::kControllers];  // cgroup.procs, to enter by
+  int network;                           // its network namespace, if the host is to connect it
+  int scratch;                           // the folder of all that it can write
+  int oomControl;                        // v1 memory.oom_control or v2 memory.events, -1 without a memory group
+  std::uint32_t turn;                    // differs between sandboxes that are made one after the other
 };
 // The descriptors that come from outside, in the order in which they are sent.
 template <typename Visit>
 void forEachGiven(Birth& birth, Visit visit) {
-  for (int* fd : {&birth.host, &birth.cgroupFiles[0], &birth.cgroupFiles[1], &birth.oomControl}) {
+  for (int* fd : {&birth.host, &birth.oomControl}) {
     if (*fd >= 0) visit(*fd);
+  }
+  for (int& fd : birth.groupFiles) {
+    if (fd >= 0) visit(fd);
   }
 }
 // The sandbox's process 1. Never returns. Without a host it makes its room, and waits for kBirth on the launcher's

@@ -86,7 +86,7 @@ void handleFrame(const protocol::Header& header, ReceivedFds& fds, bool fromLaun
     case FrameType::kProcesses: listProcesses(call, reader.pod<std::uint64_t>()); break;
     case FrameType::kOpenProcess: openProcess(fds.take(0), reader.pod<std::uint64_t>()); break;
     case FrameType::kFreeze: freeze(fds.take(0)); break;
-    case FrameType::kUsage: sendBody(call, FrameType::kUsageReply, measure(true)); break;
+    case FrameType::kUsage: sendBody(call, FrameType::kUsageReply, measure()); break;
     case FrameType::kClient:
       if (fromLauncher) addClient(fds.take(0), -1);
       break;
@@ -156,7 +156,8 @@ int openSignals() {
 
 // Keeps only what a sandbox needs of the launcher's descriptors, at the lowest numbers.
 void adoptDescriptors(Birth& birth) {
-  int* wanted[] = {&birth.host, &birth.launcher, &birth.oomControl, &birth.cgroupFiles[0], &birth.cgroupFiles[1]};
+  int* wanted[3 + limits::kControllers] = {&birth.host, &birth.launcher, &birth.oomControl};
+  for (std::size_t i = 0; i < limits::kControllers; ++i) wanted[3 + i] = &birth.groupFiles[i];
   int next = 3;
   for (int* fd : wanted) {
     if (*fd < 0) continue;
@@ -267,7 +268,7 @@ void runInit(const Config& config, Birth& birth) {
   for (int& client : self.clients) client = -1;
   sys::epollControl(self.epoll, sys::kAdd, self.signals, sys::kIn, key(Source::kSignals, 0));
   sys::epollControl(self.epoll, sys::kAdd, self.launcher, sys::kIn | sys::kReadHangup, key(Source::kLauncher, 0));
-  cgroupKilled();  // takes the count to start from
+  countKills();
   addClient(birth.host, birth.network);
   sys::closeFd(birth.network);
   for (;;) {

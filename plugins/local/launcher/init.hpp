@@ -79,11 +79,10 @@ void freeze(int call);
 void thaw();
 
 // memory.cpp
-protocol::UsageBody measure(bool exact);
+protocol::UsageBody measure();
 void checkMemory();
-// Removes System V segments, after memory ran out.
-void dropSystemV();
-// Whether the memory cgroup's killer struck since the last call.
-bool cgroupKilled();
+// Whether the memory group's killer struck since the last call. Then it ends all the others as well.
+bool groupKilled();
+void countKills();  // those before the first command are none of ours
 
 }  // namespace computesdk::local

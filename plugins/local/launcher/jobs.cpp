@@ -1,4 +1,5 @@
 // Commands: starting, reaping, signalling, and keeping the output of those that run in the background.
+#include "../limits/watchdog.hpp"
 #include "init.hpp"
 #include "process_table.hpp"
 
@@ -270,7 +271,7 @@ void finish(Job& job, int status, const std::uint64_t* usage) {
   if (job.sweep) signalJob(job, kSigKill);
   // Killed itself, or a shell that tells of what it ran.
   const bool killed = signal == kSigKill || (signal == 0 && job.exit.value == 128 + kSigKill);
-  if (killed && (job.outOfMemory || cgroupKilled())) job.exit.outOfMemory = 1;
+  if (killed && (job.outOfMemory || groupKilled())) job.exit.outOfMemory = 1;
   if ((job.flags & protocol::kExecBackground) != 0) {
     finishBackground(job);
     return;
@@ -365,7 +366,7 @@ void startCommand(const protocol::ExecRequest& request, ReceivedFds& fds) {
   }
   if ((job->flags & protocol::kExecBackground) != 0) setDeadline(*job, request.body.timeoutMs);
   if (self.config->isolated && (self.spec.flags & protocol::kCreateHardMemory) == 0 && self.nextCheckMs == 0) {
-    self.nextCheckMs = sys::nowMs(sys::kMonotonic) + 25;
+    self.nextCheckMs = sys::nowMs(sys::kMonotonic) + limits::kWatchIntervalMs;
   }
 }
 

@@ -21,6 +21,12 @@ void hostFrames() {
       launcher.hostGone = true;
       dropSpare();
       sys::epollControl(launcher.epoll, sys::kRemove, kLauncherSocket, 0, 0);
+      // Its other end is how the host sees whether we stay, as with those that are registered, or end.
+      for (const Box& box : launcher.boxes) {
+        if (!box.used || (box.flags & protocol::kCreateRegistered) == 0) continue;
+        sys::closeFd(kLauncherSocket);
+        break;
+      }
       return;
     }
     protocol::Header header;

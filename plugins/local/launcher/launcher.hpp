@@ -36,10 +36,10 @@ struct Box {
   std::uint32_t flags;  // protocol::CreateFlags
   std::uint8_t token[protocol::kTokenSize];
   Newborn process;
-  int folder;    // its registry folder, -1 if unregistered
-  int lock;      // held for as long as it lives
-  int listener;  // the registry's socket
-  bool memoryCgroup, cpuCgroup;
+  int folder;                                 // its registry folder, -1 if unregistered
+  int lock;                                   // held for as long as it lives
+  int listener;                               // the registry's socket
+  bool grouped;                               // has folders in the control groups
   std::int64_t expiresBootMs, expiresWallMs;  // 0: never
   int forwardCount;
   Forward forwards[kMaxForwards];
@@ -62,6 +62,7 @@ struct Launcher {
   bool hostGone;
   int boxCount;
   std::uint64_t created;  // boxes so far
+  std::uint32_t turn;     // of the next box; begins anywhere
   Newborn spare;          // has made its room, and waits for whose it will be
   bool spareRefused;      // the last attempt to make one failed
   Slots<Box, kMaxBoxes> boxes;
@@ -95,9 +96,9 @@ int registerBox(Box& box, const protocol::Text& meta);
 int rewriteMeta(const Box& box);
 void unregisterBox(Box& box);
 
-// cgroups.cpp
-int enterCgroups(Box& box, const protocol::CreateBody& spec, Birth& birth);
-void leaveCgroups(Box& box);
+// groups.cpp
+int makeGroups(Box& box, const protocol::CreateBody& spec, Birth& birth);
+void removeGroups(Box& box);
 
 // forwarder.cpp
 int openForward(Box& box, std::uint16_t port);  // the port outside, or -errno

@@ -1,6 +1,7 @@
 // The first half of init's life: from a fresh clone of the launcher to a closed sandbox.
 #include <seccomp_filter.inc.hpp>
 
+#include "../limits/affinity.hpp"
 #include "helper.hpp"
 
 namespace computesdk::local {
@@ -129,22 +130,12 @@ Outcome raiseLoopback() {
   return result < 0 ? failed(Step::kLoopback, result) : Outcome{};
 }
 
-// Pins to the first N cores that this process may use.
-void pinCpus(std::uint32_t milliCpus) {
-  std::uint64_t mask[16] = {};
+// Pins to N of the cores that this process may use: sandboxes of one launcher to other ones in turn.
+void pinCpus(std::uint32_t milliCpus, std::uint32_t turn) {
+  limits::CpuMask mask = {};
   const sys::Word size = sys::call(__NR_sched_getaffinity, 0, sizeof mask, sys::word(mask));
   if (size <= 0) return;
-  std::uint32_t left = (milliCpus + 999) / 1000;
-  for (std::uint64_t& bits : mask) {
-    std::uint64_t kept = 0;
-    for (int bit = 0; bit < 64; ++bit) {
-      if ((bits >> bit & 1) != 0 && left > 0) {
-        kept |= std::uint64_t{1} << bit;
-        --left;
-      }
-    }
-    bits = kept;
-  }
+  limits::pickCores(mask, limits::kCpuWords, limits::coresFor(milliCpus), turn);
   sys::call(__NR_sched_setaffinity, 0, size, sys::word(mask));
 }
 
@@ -157,14 +148,13 @@ int lower(int resource, std::uint64_t value) {
   return sys::setRlimit(resource, value, value);
 }
 
-Outcome limitResources(const protocol::CreateBody& spec) {
+Outcome limitResources(const protocol::CreateBody& spec, std::uint32_t turn) {
   constexpr int kData = 2, kCore = 4, kProcesses = 6;
   int result = lower(kCore, 0);
-  // init itself may start a few more than its children may, so that a full sandbox can still be looked into.
-  if (result == 0) result = lower(kProcesses, spec.processes + 16);
+  if (result == 0) result = lower(kProcesses, spec.processes + protocol::kSpareProcesses);
   if (result == 0 && (spec.flags & protocol::kCreateHardMemory) == 0) result = lower(kData, spec.memoryBytes);
   if (result < 0) return failed(Step::kResourceLimits, result);
-  if ((spec.flags & protocol::kCreatePinCpus) != 0) pinCpus(spec.milliCpus);
+  if ((spec.flags & protocol::kCreatePinCpus) != 0) pinCpus(spec.milliCpus, turn);
   return {};
 }
 
@@ -190,11 +180,11 @@ Outcome dropPrivileges(const Config& config, std::uint32_t uid) {
   return result < 0 ? failed(Step::kDropPrivileges, result) : Outcome{};
 }
 
-Outcome loadFilter(bool withCgroups) {
+Outcome loadFilter(bool allInGroups) {
   const struct {
     unsigned short count;
     const sock_filter* program;
-  } program = withCgroups ? decltype(program){sizeof kFilter / sizeof *kFilter, kFilter}
+  } program = allInGroups ? decltype(program){sizeof kFilter / sizeof *kFilter, kFilter}
                           : decltype(program){sizeof kFilterWithoutCgroups / sizeof *kFilterWithoutCgroups,
                                               kFilterWithoutCgroups};
   const sys::Word result = sys::call(__NR_seccomp, 1 /* SET_MODE_FILTER */, 0, sys::word(&program));
@@ -248,7 +238,7 @@ Outcome makeRoom(const Config& config, Birth& birth) {
 
 Outcome moveIn(const Config& config, Birth& birth) {
   const protocol::CreateBody& spec = birth.spec;
-  for (const int file : birth.cgroupFiles) {
+  for (const int file : birth.groupFiles) {
     if (file < 0) continue;
     const sys::Word entered = sys::writeFd(file, "0", 1);
     if (entered < 0) return failed(Step::kCgroup, entered);
@@ -258,7 +248,7 @@ Outcome moveIn(const Config& config, Birth& birth) {
   if (groups < 0) return failed(Step::kCgroup, groups);
   Outcome outcome = limitDisk(spec);
   if (outcome.ok()) outcome = bindUserMounts(config);
-  if (outcome.ok()) outcome = limitResources(spec);
+  if (outcome.ok()) outcome = limitResources(spec, birth.turn);
   if (!outcome.ok()) return outcome;
   if ((spec.flags & protocol::kCreateNetwork) != 0) {
     birth.network = sys::openAt(AT_FDCWD, "/proc/self/ns/net", O_RDONLY);
@@ -266,7 +256,8 @@ Outcome moveIn(const Config& config, Birth& birth) {
   }
   outcome = enterWorkdir(config, birth);
   if (outcome.ok()) outcome = dropPrivileges(config, spec.uid);
-  if (outcome.ok()) outcome = loadFilter((spec.flags & protocol::kCreateHardMemory) != 0);
+  const std::uint32_t held = spec.flags & (protocol::kCreateHardMemory | protocol::kCreatePinCpus);
+  if (outcome.ok()) outcome = loadFilter(held == protocol::kCreateHardMemory);
   if (!outcome.ok()) return outcome;
   sys::prctl(4 /* PR_SET_DUMPABLE */, 0);  // last: closes /proc/1/* and ptrace
   return {};

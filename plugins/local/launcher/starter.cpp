@@ -32,7 +32,7 @@ Outcome readOrders() {
   config.isolated = (body.flags & protocol::kStartUnisolated) == 0;
   config.users = (body.flags & protocol::kStartWithoutUsers) == 0;
   config.uid = body.sandboxUid;
-  config.cgroups = body.cgroups;
+  config.groupKind = body.groups;
   config.overlay = (body.flags & protocol::kStartOverlay) != 0;
   config.templateFolder = request.templateFolder.data;
   for (std::uint32_t i = 0; i < body.mounts; ++i) {
@@ -41,8 +41,12 @@ Outcome readOrders() {
   }
   for (std::uint32_t i = 0; i < body.layers; ++i) config.layers[config.layerCount++] = {request.layers[i].data, -1};
   config.registry = fds.take(0);
-  config.memoryCgroup = fds.take(1);
-  config.cpuCgroup = fds.take(2);
+  int next = 1, last = -1;
+  for (std::size_t i = 0; i < limits::kControllers; ++i) {
+    if (!limits::holds(body.controllers, static_cast<limits::Controller>(i))) continue;
+    if (last < 0 || config.groupKind == limits::GroupKind::kV1) last = fds.take(next++);
+    config.groups[i] = last;
+  }
   return {};
 }
 

@@ -14,7 +14,7 @@ namespace computesdk::local::limits {
 namespace {
 
 Error busError(ErrorClass kind, std::string why) {
-  return Error{.kind = kind, .message = "the user's message bus could not be used", .why = std::move(why)};
+  return Error{.kind = kind, .message = "the message bus could not be used", .why = std::move(why)};
 }
 
 // "unix:path=/run/user/1000/bus,guid=…;…": the first address that is a unix socket.

@@ -2,15 +2,15 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <chrono>
 
-#include "cgroups.hpp"
+#include "delegation.hpp"
 
 namespace computesdk::local::limits {
 namespace {
 
-constexpr const char* kNames[kControllers] = {"memory", "cpu", "pids", "freezer"};
+constexpr const char* kNames[kControllers] = {"memory", "cpu", "pids"};
 constexpr const char* kLauncherLeaf = "/launcher";
-constexpr const char* kHostLeaf = "/computesdk-host";
 
 bool lists(std::string_view list, std::string_view name) {
   std::size_t at = 0;
@@ -112,25 +112,28 @@ Prepared furnish(FileTree& tree, const std::string& folder, const DelegationRequ
   return prepared;
 }
 
-Prepared belowOwnGroup(FileTree& tree, const Layout& layout, const DelegationRequest& request,
-                       const std::string& name) {
-  const std::string& own = layout.of(Controller::kFreezer);
-  if (!tree.writable(own) || !tree.writable(own + "/cgroup.procs") || !tree.writable(own + "/cgroup.subtree_control")) {
-    return unprepared("the own group " + own + " is not delegated to this user");
+// Below a group that is there: this process's own, where it may step aside, or another.
+Prepared below(FileTree& tree, const std::string& parent, bool own, const DelegationRequest& request,
+               const std::string& name) {
+  for (const char* file : {"", "/cgroup.procs", "/cgroup.subtree_control"}) {
+    if (!tree.writable(parent + file)) return unprepared("the group " + parent + " is not delegated to this user");
   }
-  if (!anyOf(enable(tree, own))) {
-    stepAside(tree, own, request);
-    if (!anyOf(enable(tree, own))) {
-      return unprepared("the own group " + own + " holds other processes, so it cannot be divided");
-    }
+  bool divided = anyOf(enable(tree, parent));
+  if (!divided && own) {
+    stepAside(tree, parent, request);
+    divided = anyOf(enable(tree, parent));
   }
-  const std::string folder = own + "/" + name;
+  if (!divided) return unprepared("the group " + parent + " holds other processes, so it cannot be divided");
+  const std::string folder = parent + "/" + name;
   auto lock = makeLocked(tree, folder);
   if (!lock.ok()) return unprepared(lock.error().message);
   Prepared prepared = furnish(tree, folder, request);
   prepared.lock = std::move(*lock);
   if (prepared.folder.empty()) {
-    (void)tree.write(own + "/cgroup.procs", std::to_string(request.launcher));
+    const std::string launcher = std::to_string(request.launcher);
+    if (!tree.write(parent + "/cgroup.procs", launcher).ok()) {
+      (void)tree.write(parent + kHostLeaf + "/cgroup.procs", launcher);
+    }
     (void)tree.removeDirectory(folder + kLauncherLeaf);
     (void)tree.removeDirectory(folder);
   }
@@ -153,71 +156,117 @@ Prepared belowScope(FileTree& tree, const Layout& layout, const DelegationReques
 
 Delegation delegate(FileTree& tree, const Layout& layout, const DelegationRequest& request) {
   Delegation delegation;
-  const std::string name = newDelegationName(request.uid);
-  if (layout.kind == GroupKind::kV1) {
-    for (std::size_t i = 0; i < kControllers; ++i) {
-      if (layout.own[i].empty()) {
-        note(delegation.why_, std::string("the ") + kNames[i] + " controller is not mounted");
-        continue;
-      }
-      const std::string folder = layout.own[i] + "/" + name;
-      auto lock = makeLocked(tree, folder);
-      Status done = lock.ok() ? give(tree, folder, request) : Status(lock.error());
-      if (lock.ok() && !done.ok()) (void)tree.removeDirectory(folder);
-      if (done.ok()) {
-        delegation.folders_[i] = folder;
-        delegation.locks_[i] = std::move(*lock);
-        delegation.kind_ = GroupKind::kV1;
-      } else {
-        note(delegation.why_, done.error().message);
-      }
-    }
-    return delegation;
-  }
-  if (layout.kind == GroupKind::kNone) {
-    delegation.why_ = layout.why;
-    return delegation;
-  }
-  Prepared prepared = belowOwnGroup(tree, layout, request, name);
-  if (prepared.folder.empty()) {
-    note(delegation.why_, prepared.why);
-    prepared = belowScope(tree, layout, request, name);
-    if (!prepared.why.empty()) note(delegation.why_, prepared.why);
-  }
-  if (prepared.folder.empty()) return delegation;
-  delegation.why_.clear();
-  delegation.kind_ = GroupKind::kV2;
-  for (std::size_t i = 0; i < kControllers; ++i) {
-    if (i == static_cast<std::size_t>(Controller::kFreezer) || lists(prepared.enabled, kNames[i])) {
-      delegation.folders_[i] = prepared.folder;
-      delegation.locks_[i] = UniqueFd(::fcntl(prepared.lock.get(), F_DUPFD_CLOEXEC, 3));
-    } else {
-      note(delegation.why_, std::string("the ") + kNames[i] + " controller is not delegated");
-    }
+  switch (layout.kind) {
+    case GroupKind::kV1: delegation.delegateV1(tree, layout, request); break;
+    case GroupKind::kV2: delegation.delegateV2(tree, layout, request); break;
+    case GroupKind::kNone: delegation.why_ = layout.why; break;
   }
   return delegation;
 }
 
-Result<UniqueFd> Delegation::open(Controller controller) const {
-  const UniqueFd& lock = locks_[static_cast<std::size_t>(controller)];
-  if (!lock) return Error{.kind = ErrorClass::kNotFound, .message = "no such controller"};
-  UniqueFd copy(::fcntl(lock.get(), F_DUPFD_CLOEXEC, 3));
-  if (!copy) return systemError(errno, "cannot duplicate a descriptor");
-  return copy;
-}
-
-Status Delegation::remove(FileTree& tree) const {
+void Delegation::delegateV1(FileTree& tree, const Layout& layout, const DelegationRequest& request) {
+  const std::string name = newDelegationName(request.uid);
   for (std::size_t i = 0; i < kControllers; ++i) {
-    const std::string& folder = folders_[i];
-    if (folder.empty() || (kind_ == GroupKind::kV2 && i != static_cast<std::size_t>(Controller::kFreezer))) continue;
-    if (kind_ == GroupKind::kV2) (void)tree.removeDirectory(folder + kLauncherLeaf);
-    Status removed = tree.removeDirectory(folder);
-    if (!removed.ok() && removed.error().systemError != ENOENT) {
-      removed.error().kind = ErrorClass::kFailedPrecondition;
-      return removed;
+    const std::string& own = layout.own[i];
+    if (own.empty()) {
+      note(why_, std::string("the ") + kNames[i] + " controller is not mounted");
+      continue;
+    }
+    const std::string folder = own + "/" + name;
+    std::size_t same = 0;  // controllers may share a hierarchy
+    while (same < i && folders_[same] != folder) ++same;
+    if (same < i) {
+      folders_[i] = folder;
+      locks_[i] = UniqueFd(::fcntl(locks_[same].get(), F_DUPFD_CLOEXEC, 3));
+      continue;
+    }
+    if (!tree.writable(own)) {
+      note(why_, "the group " + own + " belongs to root");
+      continue;
+    }
+    auto lock = makeLocked(tree, folder);
+    Status done = lock.ok() ? give(tree, folder, request) : Status(lock.error());
+    if (lock.ok() && !done.ok()) (void)tree.removeDirectory(folder);
+    if (done.ok()) {
+      folders_[i] = folder;
+      locks_[i] = std::move(*lock);
+      kind_ = GroupKind::kV1;
+    } else {
+      note(why_, done.error().message);
     }
   }
-  return okStatus();
+}
+
+void Delegation::delegateV2(FileTree& tree, const Layout& layout, const DelegationRequest& request) {
+  const std::string name = newDelegationName(request.uid);
+  Prepared prepared = below(tree, layout.unified, true, request, name);
+  if (prepared.folder.empty()) {
+    note(why_, prepared.why);
+    prepared = belowScope(tree, layout, request, name);
+    if (!prepared.why.empty()) note(why_, prepared.why);
+  }
+  // Root where no systemd keeps the tree.
+  const std::string& top = layout.unifiedMount;
+  if (prepared.folder.empty() && !top.empty() && top != layout.unified && tree.writable(top)) {
+    prepared = below(tree, top, false, request, name);
+    if (!prepared.why.empty()) note(why_, prepared.why);
+  }
+  if (prepared.folder.empty()) return;
+  why_.clear();
+  kind_ = GroupKind::kV2;
+  for (std::size_t i = 0; i < kControllers; ++i) {
+    if (lists(prepared.enabled, kNames[i])) {
+      folders_[i] = prepared.folder;
+      locks_[i] = UniqueFd(::fcntl(prepared.lock.get(), F_DUPFD_CLOEXEC, 3));
+    } else {
+      note(why_, std::string("the ") + kNames[i] + " controller is not delegated");
+    }
+  }
+}
+
+ControllerSet Delegation::controllers() const {
+  ControllerSet set = 0;
+  for (const Controller controller : {Controller::kMemory, Controller::kCpu, Controller::kPids}) {
+    if (has(controller)) set |= bitOf(controller);
+  }
+  return set;
+}
+
+namespace {
+
+// The launcher leaves its leaf a moment after it has let go of everything else.
+Status removeEmptied(FileTree& tree, const std::string& folder) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
+  for (;;) {
+    Status removed = tree.removeDirectory(folder);
+    if (removed.ok() || removed.error().systemError == ENOENT) return okStatus();
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (removed.error().systemError != EBUSY || left.count() <= 0) return removed;
+    tree.waitForExit(folder, left);
+  }
+}
+
+}  // namespace
+
+Status Delegation::remove(FileTree& tree) const {
+  Status result = okStatus();
+  for (std::size_t i = 0; i < kControllers; ++i) {
+    const std::string& folder = folders_[i];
+    bool seen = folder.empty();
+    for (std::size_t j = 0; j < i; ++j) seen = seen || folders_[j] == folder;
+    if (seen) continue;
+    Status removed = okStatus();
+    if (kind_ == GroupKind::kV2) {
+      const auto inside = tree.folders(folder);
+      if (inside.ok() && inside->size() > 1) removed = systemError(ENOTEMPTY, "cannot remove folder " + folder);
+      if (removed.ok()) removed = removeEmptied(tree, folder + kLauncherLeaf);
+    }
+    if (removed.ok()) removed = tree.removeDirectory(folder);
+    if (removed.ok() || removed.error().systemError == ENOENT) continue;
+    removed.error().kind = ErrorClass::kFailedPrecondition;
+    result = std::move(removed);
+  }
+  return result;
 }
 
 }  // namespace computesdk::local::limits

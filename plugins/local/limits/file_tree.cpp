@@ -136,6 +136,6 @@ class RealFileTree final : public FileTree {
 
 }  // namespace
 
-std::unique_ptr<FileTree> realFileTree() { return std::make_unique<RealFileTree>(); }
+std::shared_ptr<FileTree> realFileTree() { return std::make_shared<RealFileTree>(); }
 
 }  // namespace computesdk::local::limits

@@ -15,7 +15,7 @@
 namespace computesdk::local::limits {
 
 // Paths are absolute. Failures carry the errno in Error::systemError; nothing is retried here. Implementations are
-// used by one thread at a time.
+// thread-safe.
 class FileTree {
  public:
   virtual ~FileTree() = default;
@@ -44,6 +44,6 @@ class FileTree {
 };
 
 // The machine's own tree.
-std::unique_ptr<FileTree> realFileTree();
+std::shared_ptr<FileTree> realFileTree();
 
 }  // namespace computesdk::local::limits

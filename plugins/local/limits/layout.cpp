@@ -1,8 +1,7 @@
 #include "layout.hpp"
 
-#include <optional>
+#include <algorithm>
 #include <string_view>
-#include <vector>
 
 namespace computesdk::local::limits {
 namespace {
@@ -47,6 +46,7 @@ struct Mount {
 std::vector<Mount> groupMounts(std::string_view mountInfo) {
   std::vector<Mount> mounts;
   for (const std::string_view line : split(mountInfo, '\n')) {
+    if (line.find(" - cgroup") == std::string_view::npos) continue;
     const auto fields = split(line, ' ');
     std::size_t dash = 6;
     while (dash < fields.size() && fields[dash] != "-") ++dash;
@@ -92,11 +92,55 @@ std::string place(const Mount& mount, std::string_view path) {
   return path == "/" || path.empty() ? mount.point : mount.point + std::string(path);
 }
 
-constexpr std::string_view kNames[kControllers] = {"memory", "cpu", "pids", "freezer"};
+constexpr std::string_view kNames[kControllers] = {"memory", "cpu", "pids"};
 
 bool hasController(std::string_view list, std::string_view name) {
   while (!list.empty() && (list.back() == '\n' || list.back() == ' ')) list.remove_suffix(1);
   return contains(split(list, ' '), name);
+}
+
+bool memoryIsLegacy(const Membership& membership) {
+  return std::any_of(membership.legacy.begin(), membership.legacy.end(),
+                     [](const auto& line) { return contains(line.first, "memory"); });
+}
+
+void findUnified(FileTree& tree, const std::vector<Mount>& mounts, std::string_view path, Layout& layout) {
+  for (const Mount& mount : mounts) {
+    if (!mount.v2) continue;
+    if (mount.root == "/" && layout.unifiedMount.empty()) layout.unifiedMount = mount.point;
+    std::string folder = place(mount, path);
+    if (folder.empty()) continue;
+    if (folder.ends_with(kHostLeaf)) folder.resize(folder.size() - std::string_view(kHostLeaf).size());
+    const auto available = tree.read(folder + "/cgroup.controllers");
+    if (!available) continue;
+    for (std::size_t i = 0; i < kControllers; ++i) {
+      if (hasController(*available, kNames[i])) layout.own[i] = folder;
+    }
+    const bool any = std::any_of(layout.own.begin(), layout.own.end(), [](const auto& own) { return !own.empty(); });
+    // A session's own group may have been given none, and yet systemd hands them out elsewhere.
+    const auto whole = any || mount.root != "/" || folder == mount.point
+                           ? Result<std::string>(Error{})
+                           : tree.read(mount.point + "/cgroup.controllers");
+    if (!any && !(whole.ok() && hasController(*whole, kNames[0]))) continue;
+    layout.kind = GroupKind::kV2;
+    layout.unified = std::move(folder);
+    return;
+  }
+}
+
+void findLegacy(const std::vector<Mount>& mounts, const Membership& membership, Layout& layout) {
+  for (const auto& [controllers, path] : membership.legacy) {
+    for (std::size_t i = 0; i < kControllers; ++i) {
+      if (!contains(controllers, kNames[i])) continue;
+      for (const Mount& mount : mounts) {
+        if (mount.v2 || !contains(mount.options, kNames[i])) continue;
+        std::string folder = place(mount, path);
+        if (folder.empty()) continue;
+        layout.own[i] = std::move(folder);
+        layout.kind = GroupKind::kV1;
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -115,39 +159,22 @@ Layout findLayout(FileTree& tree) {
     return layout;
   }
   const Membership membership = parseMembership(*groups);
-
-  for (const Mount& mount : mounts) {
-    if (!mount.v2) continue;
-    if (mount.root == "/" && layout.unifiedMount.empty()) layout.unifiedMount = mount.point;
-    const std::string folder = place(mount, membership.unified);
-    const auto available = folder.empty() ? Result<std::string>(Error{}) : tree.read(folder + "/cgroup.controllers");
-    if (!available) continue;
-    for (std::size_t i = 0; i < kControllers; ++i) {
-      if (i != static_cast<std::size_t>(Controller::kFreezer) && hasController(*available, kNames[i])) {
-        layout.kind = GroupKind::kV2;
-        layout.own[i] = folder;
-      }
-    }
-    if (layout.kind == GroupKind::kV2) {
-      layout.own[static_cast<std::size_t>(Controller::kFreezer)] = folder;
-      return layout;
-    }
-  }
-
-  for (const auto& [controllers, path] : membership.legacy) {
-    for (std::size_t i = 0; i < kControllers; ++i) {
-      if (!contains(controllers, kNames[i])) continue;
-      for (const Mount& mount : mounts) {
-        if (mount.v2 || !contains(mount.options, kNames[i])) continue;
-        const std::string folder = place(mount, path);
-        if (folder.empty() || !tree.exists(folder)) continue;
-        layout.own[i] = folder;
-        layout.kind = GroupKind::kV1;
-      }
-    }
-  }
+  if (!memoryIsLegacy(membership)) findUnified(tree, mounts, membership.unified, layout);
+  if (layout.kind == GroupKind::kNone) findLegacy(mounts, membership, layout);
   if (layout.kind == GroupKind::kNone) layout.why = "the group of this process is not in sight of any cgroup mount";
   return layout;
+}
+
+std::vector<std::string> Layout::places() const {
+  std::vector<std::string> places;
+  const auto add = [&places](const std::string& folder) {
+    if (!folder.empty() && std::find(places.begin(), places.end(), folder) == places.end()) places.push_back(folder);
+  };
+  for (const std::string& folder : own) add(folder);
+  if (kind != GroupKind::kV2) return places;
+  add(unified);
+  add(unifiedMount);
+  return places;
 }
 
 }  // namespace computesdk::local::limits

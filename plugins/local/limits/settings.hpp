@@ -6,11 +6,16 @@
 
 namespace computesdk::local::limits {
 
-enum class GroupKind : std::uint8_t { kNone, kV1, kV2 };
+enum class GroupKind : std::uint32_t { kNone, kV1, kV2 };
 
 // A v1 hierarchy each; on v2 all of them are the one folder.
-enum class Controller : std::uint8_t { kMemory, kCpu, kPids, kFreezer };
-constexpr std::size_t kControllers = 4;
+enum class Controller : std::uint8_t { kMemory, kCpu, kPids };
+constexpr std::size_t kControllers = 3;
+
+// One bit a controller.
+using ControllerSet = std::uint32_t;
+constexpr ControllerSet bitOf(Controller controller) { return ControllerSet{1} << static_cast<unsigned>(controller); }
+constexpr bool holds(ControllerSet set, Controller controller) { return (set & bitOf(controller)) != 0; }
 
 // 0 leaves that resource unlimited.
 struct GroupLimits {
@@ -24,7 +29,7 @@ struct Setting {
   const char* file = "";
   char value[32] = {};
   std::uint8_t size = 0;
-  // False: its absence weakens nothing that was promised (swap that is not accounted, an old kernel's oom.group).
+  // False: its absence weakens nothing that was promised (swap that is not accounted).
   bool required = true;
 };
 
@@ -76,8 +81,8 @@ inline Settings settingsFor(GroupKind kind, const GroupLimits& limits) {
       append(settings.add(Controller::kMemory, "memory.memsw.limit_in_bytes", false), limits.memoryBytes);
       append(settings.add(Controller::kMemory, "memory.swappiness", false), std::uint64_t{0});
     } else {
+      // Not memory.oom.group as well: process 1 would go too, and with it the disk. It ends the others itself.
       append(settings.add(Controller::kMemory, "memory.swap.max", false), std::uint64_t{0});
-      append(settings.add(Controller::kMemory, "memory.oom.group", false), std::uint64_t{1});
     }
   }
   if (limits.processes != 0) append(settings.add(Controller::kPids, "pids.max", true), std::uint64_t{limits.processes});

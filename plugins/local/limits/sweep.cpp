@@ -3,10 +3,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstdio>
+#include <vector>
 
-#include "cgroups.hpp"
+#include "delegation.hpp"
 
 namespace computesdk::local::limits {
 namespace {
@@ -37,6 +41,20 @@ bool removeTree(FileTree& tree, const std::string& folder, int depth, KillProces
 
 }  // namespace
 
+std::vector<pid_t> processesOf(FileTree& tree, const std::string& folder) {
+  std::vector<pid_t> pids;
+  const auto text = tree.read(folder + "/cgroup.procs");
+  if (!text.ok()) return pids;
+  for (std::size_t at = 0; at < text->size();) {
+    const std::size_t end = std::min(text->find('\n', at), text->size());
+    pid_t pid = 0;
+    std::from_chars(text->data() + at, text->data() + end, pid);
+    if (pid > 0) pids.push_back(pid);  // 0: of a foreign pid namespace
+    at = end + 1;
+  }
+  return pids;
+}
+
 std::string newDelegationName(uid_t uid) {
   std::uint64_t number = 0;
   while (::getrandom(&number, sizeof number, 0) != sizeof number) {
@@ -62,21 +80,18 @@ std::optional<uid_t> ownerInName(std::string_view name) {
   return static_cast<uid_t>(uid);
 }
 
-std::size_t sweepStale(FileTree& tree, const Layout& layout, uid_t uid, KillProcess kill) {
+std::size_t sweepStale(FileTree& tree, const Layout& layout, uid_t self, KillProcess kill) {
   if (kill == nullptr) kill = killForReal;
   std::size_t count = 0;
-  for (std::size_t i = 0; i < kControllers; ++i) {
-    const std::string& own = layout.own[i];
-    bool seen = own.empty();
-    for (std::size_t j = 0; j < i; ++j) seen = seen || layout.own[j] == own;
-    if (seen) continue;
-    const auto names = tree.folders(own);
+  for (const std::string& place : layout.places()) {
+    const auto names = tree.folders(place);
     if (!names.ok()) continue;
     for (const std::string& name : *names) {
-      const std::string folder = own + "/" + name;
-      if (ownerInName(name) != uid) continue;
+      const std::string folder = place + "/" + name;
+      const auto named = ownerInName(name);
+      if (!named || (self != 0 && *named != self)) continue;
       const auto owner = tree.owner(folder);
-      if (!owner.ok() || (*owner != uid && *owner != ::geteuid())) continue;
+      if (!owner.ok() || (*owner != *named && *owner != self)) continue;
       const auto lock = tree.lockFolder(folder);
       if (lock.ok() && removeTree(tree, folder, 0, kill)) ++count;
     }

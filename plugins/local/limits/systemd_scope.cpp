@@ -1,6 +1,7 @@
 #include "systemd_scope.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -17,7 +18,7 @@ constexpr const char* kFix =
     "Delegate=yes.";
 
 Error scopeError(Error error) {
-  error.message = "the user's systemd did not give a control group";
+  error.message = "systemd gave no control group";
   error.fix = kFix;
   return error;
 }
@@ -123,15 +124,17 @@ Result<std::string> controlGroup(BusConnection& bus, const std::string& unit) {
 
 }  // namespace
 
-std::string userBusAddress() {
+std::string busAddress() {
+  const auto at = [](const std::string& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode) ? "unix:path=" + path : std::string();
+  };
+  if (::geteuid() == 0) return at("/run/dbus/system_bus_socket");
   if (const char* address = std::getenv("DBUS_SESSION_BUS_ADDRESS"); address != nullptr && *address != 0) {
     return address;
   }
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime == nullptr || *runtime == 0) return {};
-  const std::string path = std::string(runtime) + "/bus";
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode) ? "unix:path=" + path : std::string();
+  return runtime == nullptr || *runtime == 0 ? std::string() : at(std::string(runtime) + "/bus");
 }
 
 Result<std::string> startScope(std::string_view address, std::string_view unit, pid_t pid,

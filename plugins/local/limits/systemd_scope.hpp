@@ -1,4 +1,4 @@
-// One call to the user's systemd: a scope for a process, with its control groups delegated.
+// One call to systemd, the user's or the system's: a scope for a process, with its control groups delegated.
 #pragma once
 
 #include <sys/types.h>
@@ -11,8 +11,9 @@
 
 namespace computesdk::local::limits {
 
-// Where the user's bus is: $DBUS_SESSION_BUS_ADDRESS, else $XDG_RUNTIME_DIR/bus if it is there, else "".
-std::string userBusAddress();
+// Where the systemd is that this process may ask. As root the system's bus; else the user's, by
+// $DBUS_SESSION_BUS_ADDRESS or $XDG_RUNTIME_DIR/bus. "" if there is none.
+std::string busAddress();
 
 // StartTransientUnit("UNIT.scope", {PIDs: [pid], Delegate: true, CollectMode: "inactive-or-failed"}) over the bus
 // at `address` ("unix:path=…" or "unix:abstract=…"), then waits until the job is done and asks for the scope's

@@ -12,7 +12,7 @@
 #include <optional>
 
 #include "../engine/unique_fd.hpp"
-#include "../limits/cgroups.hpp"
+#include "../limits/layout.hpp"
 #include "../limits/systemd_scope.hpp"
 #include "../network/network.hpp"
 #include "probe.hpp"
@@ -143,7 +143,7 @@ class RealMachine final : public Machine {
       return ENOENT;
     }
     const bool v1 = layout.kind == limits::GroupKind::kV1;
-    const std::string& own = layout.of(v1 ? limits::Controller::kMemory : limits::Controller::kFreezer);
+    const std::string& own = v1 ? layout.of(limits::Controller::kMemory) : layout.unified;
     if (own.empty()) {
       detail = "the memory controller is not there";
       return ENOENT;
@@ -152,8 +152,8 @@ class RealMachine final : public Machine {
       detail = v1 ? "v1" : "v2";
       return 0;
     }
-    if (!v1 && !limits::userBusAddress().empty()) {
-      detail = "v2 by the user's systemd";
+    if (!v1 && !limits::busAddress().empty()) {
+      detail = "v2 by systemd";
       return 0;
     }
     detail = v1 ? "the machine uses cgroup v1, which only root may divide"

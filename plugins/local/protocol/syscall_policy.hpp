@@ -76,7 +76,8 @@ inline constexpr const char* kDenied[] = {
     "memfd_secret",
 };
 
-// Only where no cgroup holds the limits: memory that belongs to no process, and the way out of the pinned cores.
+// Only where control groups do not hold all limits: memory that belongs to no process, and the way out of the pinned
+// cores.
 inline constexpr const char* kDeniedWithoutCgroups[] = {"memfd_create", "sched_setaffinity"};
 
 // clone() with one of these is refused (its bit of NEWTIME means a signal number); clone3, whose flags a filter cannot

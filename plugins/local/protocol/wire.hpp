@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../limits/settings.hpp"
+
 namespace computesdk::local::protocol {
 
 constexpr std::uint32_t kMagic = 0x314c5343;       // "CSL1"
@@ -20,14 +22,14 @@ constexpr std::size_t kTokenSize = 32;
 
 enum class FrameType : std::uint16_t {
   // host -> launcher, on the launcher's own socket
-  kStart = 1,  // StartBody, template, mounts; fds: registry folder, then one folder a cgroup controller
+  kStart = 1,  // StartBody, template, mounts; fds: registry folder, then one a controller (on v2 one for all)
   kCreate,     // CreateBody and strings; fds: init's end, the control end
   // launcher -> host
   kStarted = 16,  // StartedBody
   kRegistered,    // StatusBody, on the control end: the registry entry is on disk
   // host -> launcher, on a sandbox's control end (after kHello, if it came by the registry's socket)
   kHello = 32,  // token; answered by kReply
-  kDestroy,     // answered by kReply when the sandbox is gone
+  kDestroy,     // answered by kReply{value = 1: so is the launcher, in a moment} when the sandbox is gone
   kExtend,      // u64 ms; answered by kReply{value = new end, wall ms}
   kUrl,         // u64 port; answered by kReply{value = port on 127.0.0.1}
   kAttach,      // fd: a new init's end. No answer: init sends kReady on it
@@ -104,14 +106,14 @@ enum StartFlags : std::uint32_t {
   kStartOverlay = 4,       // the base's folders can be written, each sandbox in its own way
   kStartWithoutUsers = 8,  // no user namespaces: the launcher stays root, and each sandbox takes on a uid of its own
 };
-enum class CgroupKind : std::uint32_t { kNone, kV1, kV2 };
 
 struct StartBody {
   std::uint32_t flags;
   std::uint32_t sandboxUid;  // of the launcher and everything below, in the host's numbers
-  CgroupKind cgroups;
-  std::uint32_t mounts;  // count of (source, target, writable) that follow the template's text
-  std::uint32_t layers;  // count of folders that follow those: of snapshots, topmost first
+  limits::GroupKind groups;
+  limits::ControllerSet controllers;  // that hold limits
+  std::uint32_t mounts;               // count of (source, target, writable) that follow the template's text
+  std::uint32_t layers;               // count of folders that follow those: of snapshots, topmost first
 };
 
 struct StartedBody {
@@ -122,10 +124,13 @@ struct StartedBody {
 enum CreateFlags : std::uint32_t {
   kCreateDieWithHost = 1,
   kCreateRegistered = 2,
-  kCreateHardMemory = 4,  // a memory cgroup holds the limit: no watchdog
-  kCreatePinCpus = 8,     // no cpu cgroup: affinity
+  kCreateHardMemory = 4,  // a control group holds the limit: no watchdog
+  kCreatePinCpus = 8,     // none holds the share of the processor: affinity
   kCreateNetwork = 16,    // hand out the network namespace, for the host to connect it
 };
+
+// A sandbox's init may start a few more processes than its commands may, so that a full one can still be looked into.
+constexpr std::uint32_t kSpareProcesses = 16;
 
 struct CreateBody {
   std::uint32_t flags;

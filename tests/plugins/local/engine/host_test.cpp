@@ -8,7 +8,6 @@
 #include <fstream>
 
 #include "engine/beneath.hpp"
-#include "engine/cgroup_setup.hpp"
 #include "engine/diagnosis.hpp"
 #include "engine/meta.hpp"
 #include "fixture.hpp"
@@ -28,8 +27,8 @@ TEST(Meta, comesBackAsItWasWritten) {
   meta.network = NetworkMode::kFull;
   meta.workdir = "/workspace";
   meta.limits.milliCpus = 1500;
-  meta.cgroups = protocol::CgroupKind::kV2;
-  meta.cpuHard = true;
+  meta.groups = limits::GroupKind::kV2;
+  meta.controllers = 5;
   meta.envs = {{"A", "1"}, {"A", "2"}};
   meta.metadata = {{"live", ",\"live\":{"}};
   const auto read = parseMeta(metaPrefix(meta) + ",\"live\":{\"expires_ms\":5,\"ports\":{\"80\":4000,\"90\":4001}}}\n");
@@ -40,6 +39,8 @@ TEST(Meta, comesBackAsItWasWritten) {
   EXPECT_EQ(read->createdMs, meta.createdMs);
   EXPECT_EQ(read->network, NetworkMode::kFull);
   EXPECT_EQ(read->limits.milliCpus, 1500U);
+  EXPECT_EQ(read->groups, limits::GroupKind::kV2);
+  EXPECT_EQ(read->controllers, 5U);
   EXPECT_EQ(read->envs, meta.envs);
   EXPECT_EQ(read->metadata, meta.metadata);
   EXPECT_EQ(read->expiresMs, 5);
@@ -66,10 +67,16 @@ TEST(Meta, limitsSayWhatTheyAreWorth) {
   EXPECT_EQ(strength("memory"), LimitStrength::kSoft);
   EXPECT_EQ(strength("cpu"), LimitStrength::kSoft);
   EXPECT_EQ(strength("processes"), LimitStrength::kHard);
-  meta.cgroups = protocol::CgroupKind::kV1;
-  meta.cpuHard = true;
+  meta.groups = limits::GroupKind::kV2;
+  meta.controllers = bitOf(limits::Controller::kMemory);  // as systemd delegates by default: cpu is not among them
+  EXPECT_EQ(strength("memory"), LimitStrength::kHard);
+  EXPECT_EQ(strength("cpu"), LimitStrength::kSoft);
+  EXPECT_EQ(limitReports(meta)[1].how, "RLIMIT_NPROC in the sandbox's own user namespace");
+  meta.groups = limits::GroupKind::kV1;
+  meta.controllers = 7;
   EXPECT_EQ(strength("memory"), LimitStrength::kHard);
   EXPECT_EQ(strength("cpu"), LimitStrength::kHard);
+  EXPECT_EQ(limitReports(meta)[1].how, "RLIMIT_NPROC in the sandbox's own user namespace, cgroup v1 pids.max");
   meta.isolation = Isolation::kNone;
   EXPECT_EQ(strength("memory"), LimitStrength::kNone);
 }
@@ -139,66 +146,6 @@ TEST(Paths, theParentOfALinkIsInside) {
   EXPECT_FALSE(openParent(root.get(), "/", true).ok());
   EXPECT_FALSE(openParent(root.get(), "/etc/..", true).ok());
   EXPECT_FALSE(openParent(root.get(), "/none/x", true).ok());
-}
-
-// A control group tree of plain files.
-class FakeCgroups {
- public:
-  explicit FakeCgroups(bool v2) {
-    view.prefix = scratch.path();
-    view.mountInfo = scratch.path() + "/mountinfo";
-    view.ownCgroup = scratch.path() + "/cgroup";
-    if (v2) {
-      std::filesystem::create_directories(scratch.path() + "/cg/user/scope");
-      write("/mountinfo", "30 20 0:26 / /cg rw,nosuid - cgroup2 cgroup2 rw\n");
-      write("/cgroup", "0::/user/scope\n");
-      for (const char* folder : {"/cg", "/cg/user/scope"}) {
-        write(std::string(folder) + "/cgroup.controllers", "cpu memory pids\n");
-        write(std::string(folder) + "/cgroup.subtree_control", "");
-      }
-    } else {
-      for (const char* name : {"memory", "cpu,cpuacct"}) {
-        std::filesystem::create_directories(scratch.path() + "/cg/" + name + "/box");
-      }
-      write("/mountinfo",
-            "31 20 0:27 / /cg/memory rw - cgroup cgroup rw,memory\n32 20 0:28 / /cg/cpu,cpuacct rw - cgroup cgroup "
-            "rw,cpu,cpuacct\n");
-      write("/cgroup", "4:memory:/box\n3:cpu,cpuacct:/box\n0::/\n");
-    }
-  }
-  void write(const std::string& path, const std::string& text) { std::ofstream(scratch.path() + path) << text; }
-  Scratch scratch;
-  CgroupView view;
-};
-
-TEST(CgroupPlaces, v1BelowTheOwnGroup) {
-  FakeCgroups fake(false);
-  const CgroupPlace place = prepareCgroups(fake.view, geteuid());
-  EXPECT_EQ(place.kind, protocol::CgroupKind::kV1);
-  EXPECT_TRUE(place.memory);
-  EXPECT_TRUE(place.cpu);
-  EXPECT_TRUE(std::filesystem::exists(fake.scratch.path() + "/cg/memory/box/computesdk"));
-}
-
-TEST(CgroupPlaces, whatDeadLaunchersLeftIsRemovedAndTheLivingStay) {
-  FakeCgroups fake(false);
-  const std::string base = fake.scratch.path() + "/cg/memory/box/computesdk";
-  CgroupPlace living = prepareCgroups(fake.view, geteuid());
-  std::filesystem::create_directories(base + "/dead/local-x");
-  const CgroupPlace next = prepareCgroups(fake.view, geteuid());
-  EXPECT_FALSE(std::filesystem::exists(base + "/dead"));
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(base), {}), 2);
-  living = {};
-  const CgroupPlace third = prepareCgroups(fake.view, geteuid());
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(base), {}), 2);
-}
-
-TEST(CgroupPlaces, noneWithoutARightToWrite) {
-  CgroupView view;
-  view.mountInfo = "/nowhere";
-  EXPECT_EQ(prepareCgroups(view, 0).kind, protocol::CgroupKind::kNone);
-  FakeCgroups v2(true);  // its controllers do not come down, as where processes are inside
-  EXPECT_EQ(prepareCgroups(v2.view, geteuid()).kind, protocol::CgroupKind::kNone);
 }
 
 }  // namespace

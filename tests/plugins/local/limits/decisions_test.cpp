@@ -6,6 +6,7 @@
 #include <limits/watchdog.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace computesdk::local::limits {
 namespace {
@@ -22,6 +23,27 @@ TEST(Settings, UnlimitedWritesNoLimit) {
   EXPECT_EQ(settings.size(), 1U);
   EXPECT_EQ(find(settings, "cpu.weight"), "50");
   EXPECT_EQ(settingsFor(GroupKind::kNone, {1, 1, 1}).size(), 0U);
+}
+
+TEST(Settings, EveryLimitOnV2) {
+  const Settings settings = settingsFor(GroupKind::kV2, {64ULL << 20, 32, 500});
+  EXPECT_EQ(find(settings, "memory.max"), "67108864");
+  EXPECT_EQ(find(settings, "memory.swap.max"), "0");
+  EXPECT_EQ(find(settings, "pids.max"), "32");
+  EXPECT_EQ(find(settings, "cpu.max"), "50000 100000");
+  EXPECT_EQ(find(settings, "cpu.weight"), "50");
+}
+
+TEST(Settings, EveryLimitOnV1AndMemoryBeforeSwap) {
+  const Settings settings = settingsFor(GroupKind::kV1, {64ULL << 20, 32, 500});
+  std::vector<std::string> files;
+  for (const Setting& setting : settings) files.emplace_back(setting.file);
+  EXPECT_EQ(files,
+            (std::vector<std::string>{"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.swappiness",
+                                      "pids.max", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.shares"}));
+  EXPECT_EQ(find(settings, "memory.memsw.limit_in_bytes"), "67108864");
+  EXPECT_EQ(find(settings, "cpu.cfs_quota_us"), "50000");
+  EXPECT_EQ(find(settings, "cpu.shares"), "512");
 }
 
 TEST(Settings, LargestValuesFit) {
@@ -55,20 +77,23 @@ TEST(Watchdog, AZombieOrNonsenseCountsNothing) {
   EXPECT_GT(resident("RssAnon:\t99999999999999999999999 kB"), 0U);
 }
 
+TEST(Watchdog, SharedPagesAreSharedOut) {
+  constexpr std::string_view kRollup =
+      "55d0-7ffc ---p 00000000 00:00 0 [rollup]\nRss: 9000 kB\nPss: 800 kB\nPss_Anon: 100 kB\nPss_File: 700 kB\n"
+      "Pss_Shmem: 20 kB\nSwap: 50 kB\nSwapPss: 3 kB\n";
+  EXPECT_EQ(proportionalBytes(kRollup.data(), kRollup.size()), 123U * 1024);
+}
+
 TEST(Watchdog, ASharedPageIsLookedAtTwice) {
-  MemoryWatchdog watchdog(100);
-  EXPECT_EQ(watchdog.judge({50, 50, 0}, false), MemoryVerdict::kFine);
-  EXPECT_EQ(watchdog.judge({90, 11, 0}, false), MemoryVerdict::kLookAgainSoon);
-  EXPECT_EQ(watchdog.judge({60, 11, 0}, true), MemoryVerdict::kFine);
-  EXPECT_EQ(watchdog.judge({0, 0, 101}, true), MemoryVerdict::kKill);
-  EXPECT_EQ(watchdog.peakBytes(), 101U);
+  EXPECT_EQ(judge({50, 50, 0}, 100, false), MemoryVerdict::kFine);
+  EXPECT_EQ(judge({90, 11, 0}, 100, false), MemoryVerdict::kLookAgain);
+  EXPECT_EQ(judge({60, 11, 0}, 100, true), MemoryVerdict::kFine);
+  EXPECT_EQ(judge({0, 0, 101}, 100, true), MemoryVerdict::kKill);
 }
 
 TEST(Watchdog, DoesNotWrapRound) {
-  MemoryWatchdog watchdog(100);
-  EXPECT_EQ(watchdog.judge({~std::uint64_t{0}, ~std::uint64_t{0}, 5}, true), MemoryVerdict::kKill);
-  MemoryWatchdog none(0);
-  EXPECT_EQ(none.judge({~std::uint64_t{0}, 0, 0}, true), MemoryVerdict::kFine) << "0 is no limit";
+  EXPECT_EQ(judge({~std::uint64_t{0}, ~std::uint64_t{0}, 5}, 100, true), MemoryVerdict::kKill);
+  EXPECT_EQ(judge({~std::uint64_t{0}, 0, 0}, 0, true), MemoryVerdict::kFine) << "0 is no limit";
 }
 
 TEST(Affinity, RoundsUp) {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
-#include <limits/cgroups.hpp>
+#include <limits/delegation.hpp>
 
 #include "fake_tree.hpp"
 
@@ -27,6 +27,7 @@ Layout v2Layout() {
   Layout layout;
   layout.kind = GroupKind::kV2;
   layout.own.fill("/sys/fs/cgroup/svc");
+  layout.unified = "/sys/fs/cgroup/svc";
   layout.unifiedMount = "/sys/fs/cgroup";
   return layout;
 }
@@ -36,13 +37,14 @@ FakeTree v2Tree() {
   tree.groupV2("/sys/fs/cgroup", "memory pids cpu");
   tree.groupV2("/sys/fs/cgroup/svc", "memory pids cpu");
   tree.nodes["/sys/fs/cgroup/svc/cgroup.procs"].text = "100\n200\n";
+  tree.nodes["/sys/fs/cgroup"].writable = false;
   return tree;
 }
 
 Layout v1Layout() {
   Layout layout;
   layout.kind = GroupKind::kV1;
-  layout.own = {"/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/pids", ""};
+  layout.own = {"/sys/fs/cgroup/memory", "/sys/fs/cgroup/cpu", "/sys/fs/cgroup/pids"};
   return layout;
 }
 
@@ -56,15 +58,11 @@ TEST(DelegationV1, OneFolderAControllerOwnedByTheSandboxesUser) {
   FakeTree tree = v1Tree();
   const Delegation delegation = delegate(tree, v1Layout(), request());
   EXPECT_EQ(delegation.kind(), GroupKind::kV1);
-  EXPECT_EQ(delegation.memory(), LimitStrength::kHard);
-  EXPECT_EQ(delegation.cpu(), LimitStrength::kHard);
-  EXPECT_EQ(delegation.processes(), LimitStrength::kHard);
-  EXPECT_FALSE(delegation.canFreeze());
-  EXPECT_THAT(delegation.why(), HasSubstr("freezer"));
+  EXPECT_EQ(delegation.controllers(), 7U);
+  EXPECT_EQ(delegation.why(), "");
   EXPECT_EQ(tree.nodes[delegation.folder(Controller::kMemory)].owner, kUid);
   EXPECT_EQ(tree.nodes[delegation.folder(Controller::kPids)].owner, kUid);
-  EXPECT_TRUE(delegation.open(Controller::kCpu).ok());
-  EXPECT_FALSE(delegation.open(Controller::kFreezer).ok());
+  EXPECT_GE(delegation.lock(Controller::kCpu), 0);
   EXPECT_TRUE(delegation.remove(tree).ok());
   EXPECT_TRUE(tree.under("/sys/fs/cgroup/memory").empty());
 }
@@ -74,16 +72,44 @@ TEST(DelegationV1, AnOrdinaryUserGetsNoneAndTheReason) {
   for (const char* name : {"memory", "cpu", "pids"}) tree.nodes[std::string("/sys/fs/cgroup/") + name].writable = false;
   const Delegation delegation = delegate(tree, v1Layout(), request());
   EXPECT_EQ(delegation.kind(), GroupKind::kNone);
-  EXPECT_EQ(delegation.memory(), LimitStrength::kNone);
-  EXPECT_THAT(delegation.why(), HasSubstr("Permission denied"));
+  EXPECT_EQ(delegation.controllers(), 0U);
+  EXPECT_THAT(delegation.why(), HasSubstr("belongs to root"));
+  EXPECT_TRUE(tree.log.empty()) << "nothing is tried that cannot work";
 }
 
 TEST(DelegationV1, AControllerThatFailsIsLeftOutAlone) {
   FakeTree tree = v1Tree();
   tree.nodes["/sys/fs/cgroup/cpu"].writable = false;
   const Delegation delegation = delegate(tree, v1Layout(), request());
-  EXPECT_EQ(delegation.memory(), LimitStrength::kHard);
-  EXPECT_EQ(delegation.cpu(), LimitStrength::kNone);
+  EXPECT_TRUE(delegation.has(Controller::kMemory));
+  EXPECT_FALSE(delegation.has(Controller::kCpu));
+  EXPECT_LT(delegation.lock(Controller::kCpu), 0);
+}
+
+TEST(DelegationV1, ControllersOfOneHierarchyShareTheirFolder) {
+  FakeTree tree = v1Tree();
+  Layout layout = v1Layout();
+  layout.own[1] = layout.own[2];
+  Delegation delegation = delegate(tree, layout, request());
+  EXPECT_EQ(delegation.controllers(), 7U) << delegation.why();
+  EXPECT_EQ(delegation.folder(Controller::kCpu), delegation.folder(Controller::kPids));
+  EXPECT_GE(delegation.lock(Controller::kPids), 0);
+  delegation.releaseLocks();
+  EXPECT_LT(delegation.lock(Controller::kPids), 0);
+  EXPECT_TRUE(delegation.remove(tree).ok());
+  EXPECT_TRUE(tree.under("/sys/fs/cgroup/pids").empty());
+}
+
+TEST(DelegationV1, StaysWhileASandboxLives) {
+  FakeTree tree = v1Tree();
+  const Delegation delegation = delegate(tree, v1Layout(), request());
+  const std::string sandbox = delegation.folder(Controller::kMemory) + "/sb-1";
+  tree.groupV1(sandbox);
+  const Status removed = delegation.remove(tree);
+  ASSERT_FALSE(removed.ok());
+  EXPECT_EQ(removed.error().kind, ErrorClass::kFailedPrecondition);
+  EXPECT_TRUE(tree.removeDirectory(sandbox).ok());
+  EXPECT_TRUE(delegation.remove(tree).ok());
 }
 
 TEST(DelegationV2, LauncherLivesBesideTheSandboxes) {
@@ -113,12 +139,37 @@ TEST(DelegationV2, DoesNotMoveStrangers) {
   EXPECT_EQ(tree.text("/sys/fs/cgroup/svc/cgroup.procs"), "100\n200\n999\n");
 }
 
+TEST(DelegationV2, IsRemovedWhenTheLauncherHasLeft) {
+  FakeTree tree = v2Tree();
+  const Delegation delegation = delegate(tree, v2Layout(), request());
+  const std::string& folder = delegation.folder(Controller::kMemory);
+  tree.groupV2(folder + "/sb-1", "memory");
+  EXPECT_FALSE(delegation.remove(tree).ok()) << "a sandbox lives";
+  EXPECT_TRUE(tree.exists(folder + "/launcher"));
+  ASSERT_TRUE(tree.removeDirectory(folder + "/sb-1").ok());
+  tree.waitsUntilEmpty = 2;  // the launcher is just about to go
+  const Status removed = delegation.remove(tree);
+  EXPECT_TRUE(removed.ok()) << removed.error().message;
+  EXPECT_FALSE(tree.exists(folder));
+  EXPECT_TRUE(delegation.remove(tree).ok()) << "already gone is fine";
+}
+
+TEST(DelegationV2, RootWithoutASystemdGoesToTheTop) {
+  FakeTree tree = v2Tree();
+  tree.nodes["/sys/fs/cgroup"].writable = true;
+  tree.nodes["/sys/fs/cgroup/svc/cgroup.procs"].text = "100\n200\n999\n";
+  const Delegation delegation = delegate(tree, v2Layout(), request());
+  ASSERT_EQ(delegation.kind(), GroupKind::kV2) << delegation.why();
+  EXPECT_EQ(delegation.folder(Controller::kMemory).rfind("/sys/fs/cgroup/computesdk-64000-", 0), 0U);
+  EXPECT_EQ(tree.text("/sys/fs/cgroup/svc/cgroup.procs"), "100\n999\n") << "only the launcher left";
+}
+
 TEST(DelegationV2, NamesAControllerThatIsNotDelegated) {
   FakeTree tree = v2Tree();
   tree.groupV2("/sys/fs/cgroup/svc", "memory pids");
   const Delegation delegation = delegate(tree, v2Layout(), request());
-  EXPECT_EQ(delegation.memory(), LimitStrength::kHard);
-  EXPECT_EQ(delegation.cpu(), LimitStrength::kNone);
+  EXPECT_TRUE(delegation.has(Controller::kMemory));
+  EXPECT_FALSE(delegation.has(Controller::kCpu));
   EXPECT_THAT(delegation.why(), HasSubstr("cpu controller is not delegated"));
 }
 
@@ -209,6 +260,24 @@ void fakeKill(pid_t pid) {
     if (path.find("cgroup.procs") == std::string::npos) continue;
     if (const std::size_t at = node.text.find(line); at != std::string::npos) node.text.erase(at, line.size());
   }
+}
+
+TEST(Processes, AreReadOneALine) {
+  FakeTree tree;
+  tree.file("/a/cgroup.procs", "41\n0\n42\nx\n43");
+  EXPECT_THAT(processesOf(tree, "/a"), ::testing::ElementsAre(41, 42, 43)) << "0 is one of a foreign namespace";
+  EXPECT_TRUE(processesOf(tree, "/b").empty());
+}
+
+TEST(Sweep, RootRemovesThoseOfEverybody) {
+  FakeTree tree = v2Tree();
+  const std::string dead = "/sys/fs/cgroup/svc/computesdk-1001-00000000000000aa";
+  tree.groupV2(dead, "memory");
+  tree.groupV2(dead + "/launcher", "");
+  tree.nodes[dead].owner = 1001;
+  EXPECT_EQ(sweepStale(tree, v2Layout(), kUid), 0U);
+  EXPECT_EQ(sweepStale(tree, v2Layout(), 0), 1U);
+  EXPECT_FALSE(tree.exists(dead));
 }
 
 TEST(Sweep, RemovesTheDeadAndNothingElse) {

@@ -1,6 +1,7 @@
 #include "fake_tree.hpp"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,27 +21,12 @@ void FakeTree::groupV2(const std::string& path, const std::string& controllers) 
   folder(path);
   v2Folders.insert(path);
   file(path + "/cgroup.controllers", controllers + "\n");
-  for (const char* name : {"cgroup.procs", "cgroup.subtree_control", "cgroup.freeze", "cgroup.kill"}) {
-    file(path + "/" + name, "");
-  }
-  if (controllers.find("memory") != std::string::npos) {
-    for (const char* name : {"memory.max", "memory.swap.max", "memory.oom.group", "memory.current"}) {
-      file(path + "/" + name, "");
-    }
-  }
-  if (controllers.find("pids") != std::string::npos) file(path + "/pids.max", "");
-  if (controllers.find("cpu") != std::string::npos) {
-    file(path + "/cpu.max", "");
-    file(path + "/cpu.weight", "");
-  }
+  for (const char* name : {"cgroup.procs", "cgroup.subtree_control"}) file(path + "/" + name, "");
 }
 
 void FakeTree::groupV1(const std::string& path) {
   folder(path);
-  for (const char* name : {"cgroup.procs", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.swappiness",
-                           "pids.max", "cpu.shares", "cpu.cfs_period_us", "cpu.cfs_quota_us", "freezer.state"}) {
-    file(path + "/" + name, "");
-  }
+  file(path + "/cgroup.procs", "");
 }
 
 std::string FakeTree::text(const std::string& path) const {
@@ -63,6 +49,7 @@ int FakeTree::planned(const std::string& operation, const std::string& path) {
 
 Result<std::string> FakeTree::read(const std::string& path) {
   const auto found = nodes.find(path);
+  EXPECT_FALSE(unreadable.contains(path)) << path;
   if (found == nodes.end()) return failure(ENOENT, path);
   return found->second.text;
 }

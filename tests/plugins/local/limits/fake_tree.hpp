@@ -42,7 +42,8 @@ class FakeTree final : public FileTree {
   std::map<std::string, Node> nodes;
   std::map<std::string, int> failures;  // "write /path", "mkdir /path" … -> errno
   std::set<std::string> locked;
-  std::vector<std::string> log;  // what was done, in order
+  std::set<std::string> unreadable;  // a test fails that reads one of them
+  std::vector<std::string> log;      // what was done, in order
   std::set<std::string> v2Folders;
   int waits = 0;
   int waitsUntilEmpty = 0;  // processes end after so many waits, if > 0

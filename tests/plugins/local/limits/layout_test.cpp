@@ -25,13 +25,12 @@ TEST(Layout, FindsV1AsRootSeesIt) {
   tree.groupV1("/sys/fs/cgroup/cpu");
   tree.groupV1("/sys/fs/cgroup/memory/api/47");
   tree.groupV1("/sys/fs/cgroup/pids");
-  tree.groupV2("/sys/fs/cgroup/unified", "hugetlb");
+  tree.unreadable.insert("/sys/fs/cgroup/unified/cgroup.controllers");  // it is not even looked at
   const Layout layout = findLayout(tree);
   EXPECT_EQ(layout.kind, GroupKind::kV1);
   EXPECT_EQ(layout.of(Controller::kMemory), "/sys/fs/cgroup/memory/api/47");
   EXPECT_EQ(layout.of(Controller::kCpu), "/sys/fs/cgroup/cpu");
   EXPECT_EQ(layout.of(Controller::kPids), "/sys/fs/cgroup/pids");
-  EXPECT_FALSE(layout.has(Controller::kFreezer));
 }
 
 TEST(Layout, FindsV2) {
@@ -44,7 +43,7 @@ TEST(Layout, FindsV2) {
   EXPECT_EQ(layout.of(Controller::kMemory), own);
   EXPECT_EQ(layout.of(Controller::kPids), own);
   EXPECT_FALSE(layout.has(Controller::kCpu));
-  EXPECT_EQ(layout.of(Controller::kFreezer), own);
+  EXPECT_EQ(layout.unified, own);
   EXPECT_EQ(layout.unifiedMount, "/sys/fs/cgroup");
 }
 
@@ -62,7 +61,6 @@ TEST(Layout, SeesThroughAContainersPartialMount) {
   EXPECT_EQ(findLayout(tree).of(Controller::kMemory), "/sys/fs/cgroup/memory/inner");
   FakeTree other =
       machine("32 31 0:29 /docker/abcd /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n", "4:memory:/docker/abc\n");
-  other.groupV1("/sys/fs/cgroup/memory");
   EXPECT_EQ(findLayout(other).kind, GroupKind::kNone) << "a neighbour's folder is not ours";
 }
 
@@ -78,6 +76,43 @@ TEST(Layout, ReadsEscapedPaths) {
   FakeTree tree = machine("30 23 0:26 / /mnt/with\\040blank rw - cgroup2 cgroup2 rw\n", "0::/\n");
   tree.groupV2("/mnt/with blank", "memory");
   EXPECT_EQ(findLayout(tree).of(Controller::kMemory), "/mnt/with blank");
+}
+
+TEST(Layout, AGroupThatWasGivenNothingIsStillOfV2) {
+  FakeTree tree = machine("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/user.slice/session-1.scope\n");
+  tree.groupV2("/sys/fs/cgroup", "memory pids cpu");
+  tree.groupV2("/sys/fs/cgroup/user.slice/session-1.scope", "");
+  const Layout layout = findLayout(tree);
+  EXPECT_EQ(layout.kind, GroupKind::kV2);
+  EXPECT_FALSE(layout.has(Controller::kMemory));
+  EXPECT_EQ(layout.unified, "/sys/fs/cgroup/user.slice/session-1.scope");
+  FakeTree without = machine("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/a\n");
+  without.groupV2("/sys/fs/cgroup", "hugetlb");
+  without.groupV2("/sys/fs/cgroup/a", "");
+  EXPECT_EQ(findLayout(without).kind, GroupKind::kNone) << "nobody has the memory controller";
+}
+
+// Else each further launcher would go one folder deeper.
+TEST(Layout, AHostThatSteppedAsideIsWhereItWas) {
+  FakeTree tree = machine("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/svc/computesdk-host\n");
+  tree.groupV2("/sys/fs/cgroup/svc", "memory");
+  tree.groupV2("/sys/fs/cgroup/svc/computesdk-host", "memory");
+  EXPECT_EQ(findLayout(tree).unified, "/sys/fs/cgroup/svc");
+  EXPECT_EQ(findLayout(tree).of(Controller::kMemory), "/sys/fs/cgroup/svc");
+}
+
+TEST(Layout, NamesEachPlaceOnce) {
+  Layout v1;
+  v1.kind = GroupKind::kV1;
+  v1.own = {"/m", "/cpu", "/cpu"};
+  v1.unifiedMount = "/unified";
+  EXPECT_EQ(v1.places(), (std::vector<std::string>{"/m", "/cpu"}));
+  Layout v2;
+  v2.kind = GroupKind::kV2;
+  v2.own.fill("/cg/a");
+  v2.unified = "/cg/a";
+  v2.unifiedMount = "/cg";
+  EXPECT_EQ(v2.places(), (std::vector<std::string>{"/cg/a", "/cg"}));
 }
 
 TEST(Layout, SaysWhyThereIsNone) {

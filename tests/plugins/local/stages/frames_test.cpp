@@ -144,7 +144,9 @@ class LiveFrames : public ::testing::Test {
     registry_ = std::move(*registry);
     LauncherKey key;
     if (rootEngine()) key.engine = EngineKind::kRoot;
-    auto launcher = Launcher::start(key, registry_.get(), getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr);
+    GroupSource groups;
+    if (getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr) groups.tree = limits::realFileTree();
+    auto launcher = Launcher::start(key, registry_.get(), groups);
     EXPECT_TRUE(launcher.ok());
     launcher_ = std::move(*launcher);
   }

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits/delegation.hpp>
 
 namespace computesdk::local::testing {
 namespace {
@@ -27,13 +28,14 @@ std::set<std::string> mountsNow() {
   return mounts;
 }
 
-std::vector<std::string> foldersIn(const std::string& path) {
+std::vector<std::string> groupsIn(const std::string& path) {
   std::vector<std::string> folders;
   std::error_code error;
   for (fs::directory_iterator at(path, fs::directory_options::skip_permission_denied, error), end; !error && at != end;
        at.increment(error)) {
     std::error_code ignored;
-    if (at->symlink_status(ignored).type() == fs::file_type::directory) folders.push_back(at->path());
+    const bool folder = at->symlink_status(ignored).type() == fs::file_type::directory;
+    if (folder && limits::ownerInName(at->path().filename().string())) folders.push_back(at->path());
   }
   return folders;
 }
@@ -50,12 +52,12 @@ std::vector<std::string> placesOfGroups() {
     const std::string controllers = line.substr(first + 1, second - first - 1);
     const std::string own = line.size() == second + 2 ? "" : line.substr(second + 1);
     if (!controllers.empty()) {
-      places.push_back(top + "/" + controllers + own + "/computesdk");
+      places.push_back(top + "/" + controllers + own);
       continue;
     }
     for (const char* mount : {"", "/unified"}) {
-      places.push_back(top + mount + "/computesdk");
-      if (!own.empty()) places.push_back(top + mount + own + "/computesdk");
+      places.push_back(top + mount);
+      if (!own.empty()) places.push_back(top + mount + own);
     }
   }
   return places;
@@ -84,7 +86,7 @@ Leftovers::Leftovers(std::string scratch, bool groups)
     : scratch_(std::move(scratch)), looksAtMounts_(keepMountsApart()), mounts_(mountsNow()) {
   if (groups) places_ = placesOfGroups();
   for (const std::string& place : places_) {
-    for (const std::string& group : foldersIn(place)) known_.insert(group);
+    for (const std::string& group : groupsIn(place)) known_.insert(group);
   }
 }
 
@@ -92,7 +94,7 @@ void Leftovers::beforeNextStart() {
   dead_.clear();
   for (const std::string& place : places_) {
     if (access(place.c_str(), W_OK) != 0) continue;  // somebody else's
-    for (const std::string& group : foldersIn(place)) {
+    for (const std::string& group : groupsIn(place)) {
       if (!known_.contains(group) && launcherGone(group)) dead_.insert(group);
     }
   }
