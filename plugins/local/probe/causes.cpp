@@ -52,7 +52,7 @@ Cause network(Machine& machine, int error) {
 
 Cause cgroups(const std::string& detail, int error) {
   const auto says = [&](const char* words) { return detail.find(words) != std::string::npos; };
-  const char* fix = "systemd-run --user --scope -p Delegate=yes COMMAND    (or run as root)";
+  const char* fix = "Log in by systemd (loginctl enable-linger), or: systemd-run --user -p Delegate=yes COMMAND";
   if (says("cgroup v1")) fix = "Run as root, or boot with systemd.unified_cgroup_hierarchy=1.";
   if (says("no cgroup file system")) fix = "sudo mount -t cgroup2 none /sys/fs/cgroup";
   if (says("memory controller")) fix = "Boot with cgroup_enable=memory.";
