@@ -128,6 +128,7 @@ TEST_F(CommandTest, BackgroundAsAProcess) {
 
 TEST_F(CommandTest, ProcessesWriteSignalAndAttach) {
   provider.has.process = true;
+  provider.has.pty = true;
   Process process = sandbox.processes().start("cat", {.pty = true});
   process.write("hello ");
   process.write(std::string(600 * 1024, 'x'));

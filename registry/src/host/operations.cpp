@@ -145,6 +145,7 @@ ProviderFeatures featuresOf(std::uint64_t present, std::uint32_t extendMeaning) 
   features.fsRemove = has(present, Op::fsRemove);
   features.fsRename = has(present, Op::fsRename);
   features.process = has(present, Op::processStart);
+  features.pty = features.process && has(present, Op::processResize);
   features.port = has(present, Op::dial);
   features.snapshot = has(present, Op::snapshotCreate);
   features.templates = has(present, Op::templateList);

@@ -101,6 +101,9 @@ Result<Process> Processes::start(Nothrow, const CommandLine& command, const Proc
   if (options.timeout && options.timeout->count() < 0) {
     return detail::invalidArgument(std::string(kWhat), "the timeout is negative", "give 0 for none");
   }
+  if (options.pty && state_->features().process && !state_->features().pty) {
+    return detail::methodUnsupported(state_->provider().name(), "terminals", "its processes have none");
+  }
   registry::ProcessStart start;
   start.exec.argv = command.argv();
   start.exec.command = command.command();

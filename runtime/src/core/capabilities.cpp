@@ -18,7 +18,7 @@ Capabilities capabilitiesOf(const registry::Provider& provider, bool namedStore)
   can.filesystem = nativeOr(files, has.exec);
   can.background = nativeOr(has.process, has.exec);
   can.processes = native(has.process);
-  can.pty = native(has.process);
+  can.pty = native(has.pty);
   can.getUrl = native(has.url);
   can.list = native(has.list);
   can.getById = native(has.inspect);

@@ -118,6 +118,7 @@ struct ProviderFeatures {
   bool fsRead = false, fsWrite = false, fsList = false, fsStat = false, fsMkdir = false, fsRemove = false,
        fsRename = false;
   bool process = false, port = false, snapshot = false, templates = false, named = false, vendorCall = false;
+  bool pty = false;  ///< of processes; a provider with terminals can resize them
   bool extend = false, pause = false, resume = false;
   ExtendMeaning extendMeaning = ExtendMeaning::unknown;
 };
