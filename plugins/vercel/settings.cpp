@@ -1,0 +1,104 @@
+#include "vercel/settings.hpp"
+
+namespace computesdk::vercel {
+namespace {
+
+using plugin::Error;
+using vendor::Answer;
+using vendor::Failure;
+
+Error missing(const char* what, const char* variable, const char* where) {
+  Error error(CSDK_UNAUTHENTICATED, std::string("Vercel's ") + what + " is not configured");
+  return error.errorClass(CSDK_ERROR_CREDENTIAL_MISSING)
+      .fix(std::string("export ") + variable + "=… (" + where +
+           "), or VERCEL_OIDC_TOKEN in place of all three (vercel env pull)");
+}
+
+/// What an answer means beyond its status.
+void refine(const Answer& answer, Failure& failure) {
+  const std::string_view code = failure.vendorCode;
+  if (code == "sandbox_stopped" || code == "sandbox_stopping" || code == "sandbox_snapshotting") {
+    failure.is(CSDK_FAILED_PRECONDITION, CSDK_ERROR_STOPPED);
+    failure.fix = "sandbox.resume() wakes it; so does the next command that is run in it";
+  }
+  if (code == "snapshot_not_found") {
+    failure.is(CSDK_NOT_FOUND);
+    failure.fix = "look for one that is there: computesdk snapshot ls --provider vercel";
+  }
+  if (code == "file_exists") failure.is(CSDK_ALREADY_EXISTS);
+  // A token that is not valid any more is a 403 here; a wrong team or project too.
+  if (answer.status == 403 && code != "permission_denied") {
+    failure.is(CSDK_UNAUTHENTICATED, CSDK_ERROR_CREDENTIAL_REFUSED);
+  }
+  if (answer.status == 402) {
+    failure.is(CSDK_PERMISSION_DENIED, CSDK_ERROR_PLAN).fix =
+        "see what the team's plan has: https://vercel.com/pricing";
+  }
+  const bool limit =
+      vendor::containsNoCase(failure.vendorText, "limit") && vendor::containsNoCase(failure.vendorText, "concurrent");
+  if (answer.status == 429 && limit) failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA).retryable = false;
+  if (failure.errorClass == CSDK_ERROR_QUOTA) {
+    failure.fix =
+        "destroy sandboxes that are not needed (computesdk ls --provider vercel), or see https://vercel.com/pricing";
+  }
+}
+
+}  // namespace
+
+Settings Settings::of(const plugin::Options& config) {
+  Settings settings;
+  const auto given = [&](std::string_view key) { return std::string(config.text(key).value_or("")); };
+  settings.baseUrl = vendor::withoutTrailingSlash(given("base_url"));
+  const bool hasScheme = settings.baseUrl.starts_with("https://") || settings.baseUrl.starts_with("http://");
+  if (!settings.baseUrl.empty() && (!hasScheme || vendor::hostOf(settings.baseUrl).empty())) {
+    throw Error(CSDK_INVALID_ARGUMENT, "VERCEL_SANDBOX_BASE_URL is not a URL that begins with https://")
+        .fix("give it as in https://vercel.com/api, or unset it");
+  }
+  if (settings.baseUrl.empty()) settings.baseUrl = "https://vercel.com/api";
+  settings.deleteSnapshots = vendor::lowerCase(given("delete_snapshots")) == "true";
+  if (!given("oidc_token").empty()) {
+    settings.secret = "oidc_token";
+    settings.team = given("oidc_team");
+    settings.project = given("oidc_project");
+    if (settings.team.empty() || settings.project.empty()) {
+      throw Error(CSDK_UNAUTHENTICATED, "VERCEL_OIDC_TOKEN names no team and project: it is not the token of a project")
+          .errorClass(CSDK_ERROR_CREDENTIAL_FORMAT)
+          .fix("get a new one: vercel env pull");
+    }
+    return settings;
+  }
+  settings.secret = "token";
+  settings.team = given("team_id");
+  settings.project = given("project_id");
+  if (given("token").empty()) {
+    throw missing("authentication", "VERCEL_TOKEN", "https://vercel.com/account/settings/tokens");
+  }
+  if (settings.team.empty()) throw missing("team", "VERCEL_TEAM_ID", "in the settings of the team");
+  if (settings.project.empty()) throw missing("project", "VERCEL_PROJECT_ID", "in the settings of the project");
+  return settings;
+}
+
+std::string Settings::path(std::string_view path, vendor::Query query) const {
+  return query.add("teamId", team).on(path);
+}
+
+std::string Settings::sandboxPath(std::string_view name, vendor::Query query) const {
+  query.add("projectId", project);
+  return path("/v2/sandboxes/" + vendor::pathSegment(name), query);
+}
+
+vendor::Api controlPlane(const Settings& settings) {
+  vendor::Api::Settings api;
+  api.title = kTitle;
+  api.baseUrl = settings.baseUrl;
+  api.userAgent = "computesdk-cpp-vercel/" CSDK_VERCEL_VERSION;
+  api.secretHeaders = {{"Authorization", "Bearer ${" + std::string(settings.secret) + "}"}};
+  api.keyFix = settings.secret == "token"
+                   ? "check VERCEL_TOKEN (https://vercel.com/account/settings/tokens), and that VERCEL_TEAM_ID and "
+                     "VERCEL_PROJECT_ID belong to it"
+                   : "VERCEL_OIDC_TOKEN may have expired, it lasts some hours: get a new one with vercel env pull";
+  api.refine = refine;
+  return vendor::Api(std::move(api));
+}
+
+}  // namespace computesdk::vercel
