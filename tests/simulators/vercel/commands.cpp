@@ -10,32 +10,40 @@ using State = OutputLog::Reader::State;
 
 constexpr milliseconds kLookAround{50};  // how often one looks whether the peer or the session is gone
 
-// Length of the whole UTF-8 sequence that begins here; 0: none does.
-std::size_t sequenceLength(unsigned char first) {
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first < 0xe0) return 2;
-  if (first >= 0xe0 && first < 0xf0) return 3;
-  return first >= 0xf0 && first < 0xf5 ? 4 : 0;
+// Bytes at the start of `text` that are, or may become, one character of UTF-8, and how long that is; {1, 0}: none.
+std::pair<std::size_t, std::size_t> characterAt(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = at(0);
+  std::size_t length = 0;
+  if (first < 0x80) length = 1;
+  if (first >= 0xc2 && first < 0xe0) length = 2;
+  if (first >= 0xe0 && first < 0xf0) length = 3;
+  if (first >= 0xf0 && first < 0xf5) length = 4;
+  std::size_t there = 1;
+  for (; there < length && there < text.size(); ++there) {
+    unsigned least = 0x80, most = 0xbf;
+    if (there == 1 && first == 0xe0) least = 0xa0;  // what a shorter form would do for
+    if (there == 1 && first == 0xed) most = 0x9f;   // halves of UTF-16's pairs
+    if (there == 1 && first == 0xf0) least = 0x90;
+    if (there == 1 && first == 0xf4) most = 0x8f;  // beyond the last character
+    if (at(there) < least || at(there) > most) return {there, 0};
+  }
+  return {there, length};
 }
-
-bool isContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0U) == 0x80; }
 
 // Output as text: what is no UTF-8 becomes U+FFFD, and a character whose end has not come yet waits in `bytes`.
 std::string takeText(std::string& bytes, bool last) {
   std::string text;
   std::size_t at = 0;
   while (at < bytes.size()) {
-    const std::size_t length = sequenceLength(static_cast<unsigned char>(bytes[at]));
-    std::size_t whole = 1;
-    while (whole < length && at + whole < bytes.size() && isContinuation(bytes[at + whole])) ++whole;
-    if (length != 0 && whole == length) {
+    const auto [there, length] = characterAt(std::string_view(bytes).substr(at));
+    if (length != 0 && there < length && !last) break;
+    if (length != 0 && there == length) {
       text.append(bytes, at, length);
-    } else if (length != 0 && at + whole == bytes.size() && !last) {
-      break;
     } else {
       text += "\xef\xbf\xbd";
     }
-    at += length != 0 ? whole : 1;
+    at += there;
   }
   bytes.erase(0, at);
   return text;

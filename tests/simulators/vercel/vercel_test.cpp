@@ -335,7 +335,8 @@ TEST_F(VercelTest, ForksAreSandboxesOfTheirOwn) {
   Made copy;
   copy.session = textOf(member(member(&copied, "session"), "id"));
   shell(made, "echo later > f");
-  EXPECT_NE(linesAsArray(shell(copy, "cat f; echo $FOO").body).find(R"("stdout":"then\nbar\n")"), std::string::npos);
+  const std::string seen = shell(copy, "cat f; echo $FOO").body;
+  EXPECT_NE(linesAsArray(seen).find(R"("stdout":"then\u000abar\u000a")"), std::string::npos) << seen;
 }
 
 }  // namespace
