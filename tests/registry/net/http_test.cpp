@@ -162,6 +162,34 @@ TEST_F(HttpTest, UsesConnectionsAgainAndHeadAndEmptyAnswersKeepThem) {
   EXPECT_EQ(server.connections(), 1U);
 }
 
+TEST_F(HttpTest, KeepsTheConnectionOfAnAnswerThatIsClosedShortlyBeforeItsEnd) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int closed = 0;
+  int answered = 0;
+  server.route("GET", "/stream", [&](Exchange& exchange) {
+    std::unique_lock lock(mutex);
+    const int mine = ++answered;
+    exchange.begin(200, "application/x-ndjson");
+    exchange.chunk("the last line\n");
+    changed.wait(lock, [&] { return closed == mine; });
+    exchange.end();
+  });
+  constexpr int kCount = 20;
+  Client client(server.url());
+  for (int i = 1; i <= kCount; ++i) {
+    const std::uint64_t request = client.start({.url = server.url() + "/stream"});
+    EXPECT_EQ(client.next().kind, CSDK_HTTP_HEAD);
+    EXPECT_EQ(client.next().kind, CSDK_HTTP_DATA);
+    EXPECT_EQ(client.call->close(request, 0, {}), CSDK_OK);
+    const std::lock_guard lock(mutex);
+    closed = i;
+    changed.notify_all();
+  }
+  // How many wait for their end at the same time depends on the machine; it was one for each request.
+  EXPECT_LT(server.connections(), static_cast<std::size_t>(kCount));
+}
+
 TEST_F(HttpTest, RepeatsOnAConnectionThatThePeerClosedOnlyWhatIsHarmless) {
   server.route("GET", "/a", [](Exchange& exchange) { exchange.respond(200, "abc"); });
   Client client(server.url());

@@ -12,6 +12,8 @@ namespace computesdk::net {
 namespace {
 
 constexpr std::size_t kMaxDiscard = 64 * 1024;
+/// How long the end of an answer may take to come when the plug-in has read all that it needs.
+constexpr milliseconds kDrainTime{100};
 constexpr std::size_t kMaxPiece = 64 * 1024;  ///< of a body, in one event
 
 std::string_view view(csdk_str text) {
@@ -208,7 +210,7 @@ bool Exchange::closing() const {
 }
 
 void Exchange::stop() {
-  abort_();
+  if (!drain()) abort_();
   pause_.open();
   credit_.open();
   input_.open();
@@ -318,6 +320,15 @@ struct Exchange::Link {
   std::size_t discarded = 0;
 };
 
+bool Exchange::drain() {
+  // A protocol with an end of its own (the last envelope, the line with the exit code) is often closed between that
+  // and the end of the HTTP answer. Breaking the connection off there would cost the next request a new one.
+  if (answering_ == nullptr || !answering_->sentAll) return false;
+  answering_->discarding = true;
+  answering_->limit.set(kDrainTime);
+  return true;
+}
+
 void Exchange::launch(const std::shared_ptr<Exchange>& exchange) {
   asio::post(exchange->hub_.io, [exchange] {
     Exchange& self = *exchange;
@@ -394,8 +405,8 @@ Task<Exchange::Outcome> Exchange::talk(std::unique_ptr<Connection> given) {
     link.written.open();
   });
   Outcome outcome = co_await read(link);
-  const bool clean = (outcome.finished || outcome.pause) && link.sentAll && link.answer.reusable() &&
-                     link.answer.head().status != 101 && !closing();
+  const bool clean =
+      (outcome.finished || outcome.pause) && link.sentAll && link.answer.reusable() && link.answer.head().status != 101;
   if (!clean) link.wire.close();
   if (link.writing) {
     // The sender may be waiting for more of the body.
@@ -489,12 +500,16 @@ Task<Exchange::Outcome> Exchange::read(Link& link) {
   Outcome outcome;
   bool headSeen = false;
   while (!link.answer.done()) {
-    if (headSeen) {
+    if (headSeen && !link.discarding) {
       if (delivered_ - acked_.load(std::memory_order_relaxed) >= CSDK_HTTP_CREDIT) {
         link.limit.clear();
         co_await waitForCredit();
       }
-      link.limit.set(milliseconds(sink_.idle_timeout_ms));
+      if (!link.discarding) link.limit.set(milliseconds(sink_.idle_timeout_ms));
+    }
+    if (link.discarded > kMaxDiscard) {
+      outcome = ended();
+      break;
     }
     const Wire::Moved moved = co_await link.wire.read(hub_.buffer);
     std::string problem;
@@ -509,6 +524,7 @@ Task<Exchange::Outcome> Exchange::read(Link& link) {
       const auto pause = retry_.afterStatus(head.status, retryAfter(head.headers, wallMs()), attempts_, Clock::now());
       if (pause && !closing()) co_return co_await discard(link, *pause);
       headSeen = true;
+      answering_ = &link;
       emitHead(head.status, head.headers);
       problem = link.answer.resume();
     }
@@ -517,6 +533,7 @@ Task<Exchange::Outcome> Exchange::read(Link& link) {
       break;
     }
   }
+  answering_ = nullptr;
   link.limit.clear();
   if (outcome.failure && headSeen) {
     // What was handed on cannot be taken back, so there is no second attempt.

@@ -93,6 +93,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Task<std::optional<Piece>> nextPiece();
   [[nodiscard]] bool closing() const;
   void stop();
+  /// After a close: lets an answer whose end is on its way come to it. False when there is none.
+  bool drain();
   void buildHead();
 
   Hub& hub_;
@@ -107,6 +109,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Abort abort_;
   Gate credit_, input_, pause_;
   bool stopSending_ = false;
+  Link* answering_ = nullptr;  ///< whose answer is being read, its head seen
   std::size_t delivered_ = 0;
   std::atomic<std::size_t> acked_{0};
   std::atomic<bool> wantsCredit_{false};
