@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
 #include <fstream>
@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <thread>
 
 namespace computesdk::bench {
@@ -77,12 +78,14 @@ class Bench {
   void firstCommand();
   void inARow();
   void overhead(int pairs);
+  void overheadAlone(int pairs);
   void atOnce();
 
  private:
   void print(const std::string& metric, long long value) const {
     std::printf("%s/%s %lld\n", prefix_.c_str(), metric.c_str(), value);
   }
+  [[nodiscard]] std::vector<SeenRequest> requestsOfAnExec(Sandbox& sandbox) const;
   void forget() const { (void)world_.simulator->control("DELETE", "/_sim/requests"); }
   [[nodiscard]] conformance::Value stats() const { return world_.simulator->control("GET", "/_sim/stats"); }
   /// Prints the requests that an operation takes, and its bytes on the wire: sent by us, and answered.
@@ -148,21 +151,75 @@ void Bench::inARow() {
   print("in_a_row_requests", seen.integer("requests"));
 }
 
+std::vector<SeenRequest> Bench::requestsOfAnExec(Sandbox& sandbox) const {
+  forget();
+  exec(sandbox);
+  return seenRequests(world_.simulator->control("GET", "/_sim/requests"));
+}
+
 void Bench::overhead(int pairs) {
   Sandbox sandbox = created(world_.compute);
   exec(sandbox);
-  forget();
-  exec(sandbox);
-  const std::vector<std::string> requests = repeatable(world_.simulator->control("GET", "/_sim/requests"));
+  const std::vector<SeenRequest> requests = requestsOfAnExec(sandbox);
+  const std::vector<SeenRequest> again = requestsOfAnExec(sandbox);
+  if (!std::ranges::equal(requests, again, {}, &SeenRequest::path, &SeenRequest::path))
+    return;  // ids that are used once
   RawClient raw(world_.simulator->url());
   for (int i = 0; i < pairs; ++i) {
     auto begin = Clock::now();
     exec(sandbox);
-    print("exec", nanosecondsSince(begin));
+    print("exec_program", nanosecondsSince(begin));
     begin = Clock::now();
-    for (const std::string& request : requests) (void)raw.exchange(request);
+    for (const SeenRequest& request : requests) (void)raw.exchange(request.text);
+    print("exec_program_by_hand", nanosecondsSince(begin));
+  }
+}
+
+// The pattern of a fault that hits both: what differs is an id.
+std::string commonPath(const std::string& one, const std::string& other) {
+  std::istringstream left(one);
+  std::istringstream right(other);
+  std::string out;
+  std::string a;
+  std::string b;
+  while (std::getline(left, a, '/') && std::getline(right, b, '/')) out += (a == b ? a : "*") + "/";
+  return out.substr(0, out.size() - 1);
+}
+
+void Bench::overheadAlone(int pairs) {
+  Sandbox sandbox = created(world_.compute);
+  exec(sandbox);
+  const std::vector<SeenRequest> requests = requestsOfAnExec(sandbox);
+  const std::vector<SeenRequest> again = requestsOfAnExec(sandbox);
+  const bool repeatable = requests.size() == again.size() && std::ranges::none_of(requests, &SeenRequest::upgrades);
+  if (!repeatable) {
+    std::fprintf(stderr, "vendor_bench: %s: the answers to an exec cannot be prepared\n", prefix_.c_str());
+    return;
+  }
+  RawClient raw(world_.simulator->url());
+  conformance::Value prepared(conformance::Value::Array{});
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const RawAnswer answer = raw.exchange(requests[i].text);
+    conformance::Value fault;
+    fault.set("method", requests[i].method).set("path", commonPath(requests[i].path, again[i].path));
+    fault.set("status", answer.status).set("content_type", answer.contentType).set("body", answer.body);
+    prepared.add(std::move(fault));
+  }
+  const auto prepare = [&] {
+    (void)world_.simulator->control("DELETE", "/_sim/faults");
+    (void)world_.simulator->control("POST", "/_sim/faults", prepared);
+  };
+  for (int i = 0; i < pairs; ++i) {
+    prepare();
+    auto begin = Clock::now();
+    exec(sandbox);
+    print("exec", nanosecondsSince(begin));
+    prepare();
+    begin = Clock::now();
+    for (const SeenRequest& request : requests) (void)raw.exchange(request.text);
     print("exec_by_hand", nanosecondsSince(begin));
   }
+  (void)world_.simulator->control("DELETE", "/_sim/faults");
 }
 
 void Bench::atOnce() {
@@ -214,6 +271,7 @@ void measure(World& world, const std::string& prefix, int samples) {
   bench.firstCommand();
   bench.operations();
   bench.overhead(samples);
+  bench.overheadAlone(samples);
   bench.inARow();
   bench.atOnce();
 }

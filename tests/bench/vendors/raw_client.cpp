@@ -87,43 +87,53 @@ std::string RawClient::takeLine() {
   }
 }
 
-std::string RawClient::exchange(std::string_view request) {
+RawAnswer RawClient::exchange(std::string_view request) {
   while (!request.empty()) {
     const ssize_t sent = ::send(socket_.get(), request.data(), request.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) throw Problem("the simulator takes no request by hand");
     request.remove_prefix(static_cast<std::size_t>(sent));
   }
+  RawAnswer answer;
   const std::string status = takeLine();
-  if (!status.starts_with("HTTP/1.1 2")) throw Problem("the simulator answers a request by hand with " + status);
+  if (!status.starts_with("HTTP/1.1 ")) throw Problem("the simulator answers a request by hand with " + status);
+  answer.status = static_cast<int>(number(std::string_view(status).substr(9, 3), 10));
   bool chunked = false;
   std::size_t size = 0;
   for (std::string line = lower(takeLine()); !line.empty(); line = lower(takeLine())) {
+    if (line.starts_with("content-type: ")) answer.contentType = line.substr(14);
     if (line.starts_with("content-length:")) size = number(std::string_view(line).substr(15), 10);
     if (line.starts_with("transfer-encoding:")) chunked = line.find("chunked") != std::string::npos;
   }
-  if (!chunked) return take(size);
-  std::string body;
+  if (!chunked) {
+    answer.body = take(size);
+    return answer;
+  }
   for (std::size_t piece = number(takeLine(), 16); piece != 0; piece = number(takeLine(), 16)) {
-    body += take(piece);
+    answer.body += take(piece);
     take(2);
   }
   take(2);
-  return body;
+  return answer;
 }
 
-std::vector<std::string> repeatable(const conformance::Value& requests) {
-  std::vector<std::string> out;
+std::vector<SeenRequest> seenRequests(const conformance::Value& requests) {
+  std::vector<SeenRequest> out;
   for (const conformance::Value& each : requests.asArray()) {
+    SeenRequest seen;
+    const std::string target = each.at("target").asString();
+    seen.method = each.at("method").asString();
+    seen.path = target.substr(0, target.find('?'));
     const std::string body = bytes(each.at("body").asString());
-    std::string text = each.at("method").asString() + " " + each.at("target").asString() + " HTTP/1.1\r\n";
+    seen.text = seen.method + " " + target + " HTTP/1.1\r\n";
     for (const auto& [name, value] : each.at("headers").asObject()) {
+      seen.upgrades = seen.upgrades || name == "upgrade";
       if (name == "connection" || name == "content-length" || name == "transfer-encoding") continue;
-      text += name + ": " + value.asString() + "\r\n";
+      seen.text += name + ": " + value.asString() + "\r\n";
     }
-    if (!body.empty() || each.at("method").asString() == "POST")
-      text += "content-length: " + std::to_string(body.size()) + "\r\n";
-    out.push_back(text + "\r\n" + body);
+    if (!body.empty() || seen.method == "POST") seen.text += "content-length: " + std::to_string(body.size()) + "\r\n";
+    seen.text += "\r\n" + body;
+    out.push_back(std::move(seen));
   }
   return out;
 }

@@ -9,6 +9,13 @@
 
 namespace computesdk::bench {
 
+/// What came back for a request: the body as it is without its framing.
+struct RawAnswer {
+  int status = 0;
+  std::string contentType;
+  std::string body;
+};
+
 /// HTTP/1.1 by hand over one kept connection: what an exchange costs when nobody but the service works. Errors are
 /// conformance::Problem.
 class RawClient {
@@ -16,8 +23,8 @@ class RawClient {
   /// `url`: "http://127.0.0.1:PORT".
   explicit RawClient(std::string_view url);
 
-  /// Sends a whole request and reads its whole answer. The answer's body as it was framed. Throws unless it is a 2xx.
-  std::string exchange(std::string_view request);
+  /// Sends a whole request and reads its whole answer.
+  RawAnswer exchange(std::string_view request);
 
  private:
   void fill();
@@ -28,7 +35,13 @@ class RawClient {
   std::string buffer_;
 };
 
-/// The bytes that repeat requests of `GET /_sim/requests`, in their order.
-std::vector<std::string> repeatable(const conformance::Value& requests);
+/// A request that the simulator has seen.
+struct SeenRequest {
+  std::string method, path;
+  std::string text;       ///< the bytes that repeat it
+  bool upgrades = false;  ///< to a WebSocket: cannot be repeated here
+};
+/// Those of `GET /_sim/requests`, in their order.
+std::vector<SeenRequest> seenRequests(const conformance::Value& requests);
 
 }  // namespace computesdk::bench

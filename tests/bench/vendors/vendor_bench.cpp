@@ -7,7 +7,10 @@
 //     OPERATION_sent _received      and bytes on the wire, heads included, from us and to us
 //     first_command                 requests of a new Compute from create to the end of the first command
 //     official_first_command        the same of the vendor's own client (official.json)
-//     exec  exec_by_hand            nanoseconds: /bin/true by runCommand; the same requests on a plain kept socket
+//     exec  exec_by_hand            nanoseconds: /bin/true by runCommand; the same requests on a plain kept socket. The
+//                                   simulator has the answers ready: what differs is our work alone
+//     exec_program  exec_program_by_hand   the same where it really starts a program; both not for a vendor whose
+//                                   requests hold ids that are used once
 //     in_a_row_connections          connections opened for 1000 execs one after the other
 //     in_a_row_requests             their requests
 //     at_once_threads               200 execs at once: threads of this program, the 200 callers included, and of plug-ins
