@@ -88,7 +88,7 @@ Outcome writeMaps(Step step, std::uint32_t uid, std::uint32_t gid, bool denySetg
 
 int helperMain() {
   sys::prctl(15 /* PR_SET_NAME */, sys::word("computesdk-local"));  // else the number of a descriptor
-  sys::closeRange(kLauncherSocket + 1, ~0U);  // whatever the host left open is not ours to keep
+  sys::closeRange(kLauncherSocket + 1, ~0U);                        // whatever the host left open is not ours to keep
   Outcome outcome = readOrders();
   if (outcome.ok() && config.root && config.isolated) {
     outcome = openTrees(config);  // while everything may be read
