@@ -97,7 +97,6 @@ std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, const l
 limits::Delegation makeGroups(const GroupSource& source, pid_t launcher, std::uint32_t owner) {
   constexpr std::chrono::milliseconds kPatience(1000);
   const limits::Layout layout = limits::findLayout(*source.tree);
-  limits::sweepStale(*source.tree, layout, geteuid());
   limits::DelegationRequest request;
   request.launcher = launcher;
   request.host = getpid();
@@ -110,7 +109,10 @@ limits::Delegation makeGroups(const GroupSource& source, pid_t launcher, std::ui
       return limits::startScope(bus, unit, pid, kPatience);
     };
   }
-  return limits::delegate(*source.tree, layout, request);
+  limits::Delegation groups = limits::delegate(*source.tree, layout, request);
+  // Who can have none has left none, and pays for no look.
+  if (groups.kind() != limits::GroupKind::kNone) limits::sweepStale(*source.tree, layout, geteuid());
+  return groups;
 }
 
 // Of the locked folders, one a controller, on v2 one for all.

@@ -84,7 +84,7 @@ std::size_t sweepStale(FileTree& tree, const Layout& layout, uid_t self, KillPro
   if (kill == nullptr) kill = killForReal;
   std::size_t count = 0;
   for (const std::string& place : layout.places()) {
-    const auto names = tree.folders(place);
+    const auto names = tree.writable(place) ? tree.folders(place) : Result<std::vector<std::string>>(Error{});
     if (!names.ok()) continue;
     for (const std::string& name : *names) {
       const std::string folder = place + "/" + name;
