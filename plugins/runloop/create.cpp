@@ -27,6 +27,10 @@ void refuseWhatCannotBe(const csdk_create_args& args) {
   if (args.template_id.size != 0 && args.snapshot_id.size != 0) {
     throw Error(CSDK_INVALID_ARGUMENT, "both a template and a snapshot were given").fix("give one of them");
   }
+  if ((args.flags & CSDK_CREATE_NETWORK) != 0 && args.network == CSDK_NETWORK_NONE) {
+    throw Error(CSDK_UNIMPLEMENTED, "a Runloop devbox has no network only by a network policy of the account")
+        .fix("make such a policy at Runloop and name it with the vendor option launch_parameters.network_policy_id");
+  }
   if ((args.flags & CSDK_CREATE_LIMITS) != 0 && args.process_limit != 0) {
     throw Error(CSDK_UNIMPLEMENTED, "Runloop cannot limit the number of processes").errorClass(CSDK_ERROR_LIMIT);
   }

@@ -21,7 +21,8 @@ constexpr std::size_t kFields = 5;
 /// Arguments: nonce, process id, tag, command. The command has made a folder with its pid; names it by the id, and
 /// prints the pid.
 constexpr std::string_view kNote = R"sh(
-cd "/tmp/.computesdk-$(id -u)" || exit 1
+d=/tmp/.computesdk-$(id -u)
+mkdir -m 700 -p -- "$d" && cd -- "$d" || exit 1
 i=0
 while [ ! -s "$1/pid" ] && [ $i -lt 250 ]; do
   sleep 0.02

@@ -25,7 +25,8 @@ using vendor::Session;
 // Thread-safe: nothing of it changes once it is made.
 class Runloop {
  public:
-  static constexpr std::uint32_t kCreateFlags = CSDK_CREATE_REQUIRE_HARD_LIMITS | CSDK_CREATE_LIMITS;
+  static constexpr std::uint32_t kCreateFlags =
+      CSDK_CREATE_NETWORK | CSDK_CREATE_REQUIRE_HARD_LIMITS | CSDK_CREATE_LIMITS;
   static constexpr std::uint32_t kAttachFlags = CSDK_PROCESS_KEPT_ONLY;
   static constexpr std::uint32_t kExtendMeaning = CSDK_EXTEND_FROM_NOW;
 

@@ -67,7 +67,9 @@ void RunloopSimulator::route(Server& server, const char* method, const std::stri
     try {
       act(exchange);
     } catch (const MachineError& error) {
-      respondRunloopError(exchange, error.kind() == MachineError::Kind::notFound ? 404 : 400, error.what());
+      using Kind = MachineError::Kind;
+      const bool ours = error.kind() == Kind::other;  // the machine below, not what was asked of it
+      respondRunloopError(exchange, ours ? 500 : error.kind() == Kind::notFound ? 404 : 400, error.what());
     }
   };
   server.route(method, path, guarded, streamed);
