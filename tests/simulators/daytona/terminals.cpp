@@ -105,17 +105,18 @@ void DaytonaToolbox::openTerminal(Exchange& exchange) {
   wanted.envs = envsIn(protocols);
   wanted.size = sizeOf(numberIn(queryOf(request, "cols")).value_or(0), numberIn(queryOf(request, "rows")).value_or(0));
   const auto made = startTerminal(exchange, std::move(wanted));
-  if (made) serveTerminal(exchange, *made, protocols);
+  if (made) serveTerminal(exchange, *made, protocols, true);
 }
 
 void DaytonaToolbox::connectTerminal(Exchange& exchange) {
   const auto found = terminal(exchange);
-  if (found) serveTerminal(exchange, *found, exchange.request.header("sec-websocket-protocol"));
+  if (found) serveTerminal(exchange, *found, exchange.request.header("sec-websocket-protocol"), false);
 }
 
-void DaytonaToolbox::serveTerminal(Exchange& exchange, DaytonaTerminal& terminal, std::string_view protocols) {
+void DaytonaToolbox::serveTerminal(Exchange& exchange, DaytonaTerminal& terminal, std::string_view protocols,
+                                   bool fromStart) {
   const bool tellsExit = protocols.find(kExitControl) != std::string_view::npos;
-  const auto reader = terminal.task->follow(true);
+  const auto reader = terminal.task->follow(fromStart);
   const auto socket = exchange.upgrade(tellsExit ? kExitControl : std::string_view());
   if (!socket) return;
   socket->send(control("connected"), true);

@@ -69,7 +69,7 @@ class DaytonaToolbox {
   std::shared_ptr<DaytonaTerminal> terminal(Exchange& exchange);
   /// Nothing: it has answered.
   std::shared_ptr<DaytonaTerminal> startTerminal(Exchange& exchange, DaytonaTerminal terminal);
-  void serveTerminal(Exchange& exchange, DaytonaTerminal& terminal, std::string_view subprotocol);
+  void serveTerminal(Exchange& exchange, DaytonaTerminal& terminal, std::string_view protocols, bool fromStart);
 
   [[nodiscard]] bool alive() const { return service_.fleet_.get(live_.box.id) != nullptr; }
 
