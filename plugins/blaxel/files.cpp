@@ -23,6 +23,7 @@ using vendor::JsonValue;
 
 /// Above it Blaxel wants a file in parts.
 constexpr std::size_t kPart = std::size_t{5} << 20;
+constexpr std::int64_t kInputPauseMs = 2;
 
 /// What the caller means, with the working directory that was asked for at create. The sandbox takes what is relative
 /// from its own.
@@ -137,10 +138,12 @@ class Parts {
     std::string part = std::move(rest_);
     rest_.clear();
     std::string piece;
-    box_.session().until([&] {
+    const auto done = [&] {
       while (part.size() < kPart && pump_.next(piece)) part += piece;
       return part.size() >= kPart || pump_.ended();
-    });
+    };
+    // Without a request under way the session has nothing to wait for.
+    while (!box_.session().until(done) && !done()) box_.session().pause(kInputPauseMs);
     if (part.size() > kPart) {
       rest_ = part.substr(kPart);
       part.resize(kPart);

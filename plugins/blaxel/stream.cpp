@@ -51,8 +51,8 @@ void ResultLines::feed(std::string_view bytes) {
       buffer_ += piece;
       if (buffer_.size() > kLongResult && buffer_.starts_with(kResultBegin)) {
         scanning_ = true;
-        const std::string begun = std::move(buffer_);
-        buffer_.clear();
+        std::string begun;
+        begun.swap(buffer_);
         scan(begun);
       } else if (buffer_.size() > vendor::kPieceMax) {
         throw protocol("the sandbox sent a line of more than " + std::to_string(vendor::kPieceMax >> 20) + " MiB");
