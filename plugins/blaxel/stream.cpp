@@ -51,9 +51,7 @@ void ResultLines::feed(std::string_view bytes) {
       buffer_ += piece;
       if (buffer_.size() > kLongResult && buffer_.starts_with(kResultBegin)) {
         scanning_ = true;
-        std::string begun;
-        begun.swap(buffer_);
-        scan(begun);
+        scan({});
       } else if (buffer_.size() > vendor::kPieceMax) {
         throw protocol("the sandbox sent a line of more than " + std::to_string(vendor::kPieceMax >> 20) + " MiB");
       }

@@ -1,0 +1,172 @@
+// What is Blaxel's own: settings, requests as its client sends them, failures.
+#include <computesdk/computesdk.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <span>
+#include <thread>
+
+#include "blaxel/blaxel.hpp"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace computesdk::blaxel::test {
+namespace {
+
+using namespace std::chrono_literals;
+using simulators::BlaxelSimulator;
+using simulators::Fault;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class BlaxelProvider : public testing::Test {
+ protected:
+  BlaxelProvider()
+      : running_([this] {
+          auto made = std::make_unique<BlaxelSimulator>();
+          simulator_ = made.get();
+          return made;
+        }()),
+        state_(newFolder()),
+        compute_(config({{"apiKey", std::string(simulators::kBlaxelDefaultKey)}})) {}
+  ~BlaxelProvider() override {
+    compute_.clearConfig();
+    std::error_code ignored;
+    std::filesystem::remove_all(state_, ignored);
+  }
+
+  static std::filesystem::path newFolder() {
+    std::string path = (std::filesystem::temp_directory_path() / "csdk-blaxel-XXXXXX").string();
+    if (::mkdtemp(path.data()) == nullptr) std::abort();
+    return path;
+  }
+  template <class Options>
+  ComputeConfig configOf(Options options) const {
+    ComputeConfig config;
+    config.provider = "blaxel";
+    config.options = {{"workspace", std::string(simulators::kBlaxelDefaultWorkspace)},
+                      {"apiUrl", running_.url() + "/v0"}};
+    for (const auto& [key, value] : options) config.options[key] = value;
+    config.stateDirectory = state_;
+    config.environment = [](std::string_view) { return std::nullopt; };
+    return config;
+  }
+  ComputeConfig config(std::map<std::string, std::string> options) const { return configOf(std::move(options)); }
+  void fail(Fault fault) { running_.server().fault(std::move(fault)); }
+  std::vector<simulators::RequestRecord> requests(std::string_view method, std::string_view path) {
+    // A request is noted after its answer was sent.
+    const auto giveUp = std::chrono::steady_clock::now() + 10s;
+    while (running_.server().stats().requests < running_.server().requests() &&
+           std::chrono::steady_clock::now() < giveUp) {
+      std::this_thread::yield();
+    }
+    std::vector<simulators::RequestRecord> out;
+    for (auto& request : running_.server().recentRequests()) {
+      if (request.method == method && request.target.starts_with(path)) out.push_back(std::move(request));
+    }
+    return out;
+  }
+  ErrorInfo createError() {
+    auto made = compute_.sandbox().create(nothrow, {});
+    EXPECT_FALSE(made);
+    if (made) return {};
+    for (const std::string& text : {made.error().what, made.error().why, made.error().fix, made.error().vendorText}) {
+      EXPECT_EQ(text.find(simulators::kBlaxelDefaultKey), std::string::npos) << text;
+    }
+    return made.error();
+  }
+
+  BlaxelSimulator* simulator_ = nullptr;
+  simulators::RunningSimulator running_;
+  std::filesystem::path state_;
+  Compute compute_;
+};
+
+TEST_F(BlaxelProvider, SendsWhatItsOwnClientSends) {
+  Sandbox box = compute_.sandbox().create(
+      {.timeout = 299500ms, .metadata = {{"user", "u1"}}, .envs = {{"FOO", "bar"}}, .ports = {3000}});
+  EXPECT_EQ(box.runCommand("echo $FOO").stdout_, "bar\n");
+  const auto made = requests("POST", "/v0/sandboxes");
+  ASSERT_EQ(made.size(), 1U);
+  EXPECT_THAT(made[0].body,
+              HasSubstr(R"("spec":{"runtime":{"image":"blaxel/base-image:latest","ports":[{"target":3000,)"
+                        R"("protocol":"HTTP"}],"envs":[{"name":"FOO","value":"bar"}],"generation":"mk3",)"
+                        R"("ttl":"300s"}})"));
+  EXPECT_THAT(made[0].body, HasSubstr(R"("labels":{"user":"u1",)"));
+  const std::map<std::string, std::string> sent(made[0].headers.begin(), made[0].headers.end());
+  EXPECT_EQ(sent.at("x-blaxel-authorization"), std::string("Bearer ") + simulators::kBlaxelDefaultKey);
+  EXPECT_EQ(sent.at("x-blaxel-workspace"), simulators::kBlaxelDefaultWorkspace);
+  EXPECT_EQ(sent.at("blaxel-version"), "2026-04-28");
+  const auto ran = requests("POST", "/sbx/" + box.sandboxId() + "/process");
+  ASSERT_EQ(ran.size(), 1U) << "a command is one request";
+  const std::map<std::string, std::string> with(ran[0].headers.begin(), ran[0].headers.end());
+  EXPECT_EQ(with.at("accept"), "text/event-stream");
+  EXPECT_THAT(ran[0].body, HasSubstr(R"("waitForCompletion":true)"));
+}
+
+TEST_F(BlaxelProvider, ClientCredentialsAreExchangedOnce) {
+  Compute compute(config({{"clientCredentials", simulators::kBlaxelDefaultClient}}));
+  Sandbox box = compute.sandbox().create();
+  EXPECT_EQ(box.runCommand("echo in").stdout_, "in\n");
+  EXPECT_EQ(requests("POST", "/v0/oauth/token").size(), 1U);
+}
+
+TEST_F(BlaxelProvider, ARefusedKeySaysWhatToCheck) {
+  compute_.setConfig(config({{"apiKey", "bl_wrong_0123456789"}}));
+  const ErrorInfo error = createError();
+  EXPECT_EQ(error.code, ErrorCode::authRejected);
+  EXPECT_THAT(error.fix, HasSubstr("BL_API_KEY"));
+}
+
+TEST_F(BlaxelProvider, AnUnclearCreateIsLookedUpByItsName) {
+  for (Fault fault : {Fault{.path = "", .appliedThenReset = true}, Fault{.path = "", .cutAfter = 20},
+                      Fault{.path = "", .truncate = 30}}) {
+    fault.path = "/v0/sandboxes";
+    fault.method = "POST";
+    fail(fault);
+    const ErrorInfo error = createError();
+    EXPECT_TRUE(error.maybeApplied);
+    EXPECT_TRUE(error.orphanGone);
+    EXPECT_THAT(simulator_->sandboxes(), IsEmpty());
+  }
+  EXPECT_THAT(requests("GET", "/v0/sandboxes?"), IsEmpty()) << "nobody's list is gone through";
+}
+
+TEST_F(BlaxelProvider, AnotherSandboxOfThatNameIsLeftAlone) {
+  Sandbox first = compute_.sandbox().create({.options = {{"name", "taken"}}});
+  EXPECT_EQ(first.sandboxId(), "taken");
+  auto second = compute_.sandbox().create(nothrow, {.options = {{"name", "taken"}}});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, ErrorCode::alreadyExists);
+  fail({.path = "/v0/sandboxes", .method = "POST", .status = 500});
+  EXPECT_FALSE(compute_.sandbox().create(nothrow, {.options = {{"name", "taken"}}}));
+  EXPECT_EQ(simulator_->sandboxes().size(), 1U);
+}
+
+TEST_F(BlaxelProvider, TheEdgeMayGiveUpBeforeASandboxIsMade) {
+  fail({.path = "/v0/sandboxes", .method = "POST", .status = 504});
+  const ErrorInfo error = createError();
+  EXPECT_EQ(error.code, ErrorCode::unavailable);
+  EXPECT_TRUE(error.orphanGone);
+}
+
+TEST_F(BlaxelProvider, OutputThatIsNoTextIsSaidNotToBeExact) {
+  Sandbox box = compute_.sandbox().create();
+  EXPECT_TRUE(box.runCommand("printf '\\377'").status.lossy);
+  EXPECT_FALSE(box.runCommand("printf '\\303\\244'").status.lossy);
+}
+
+TEST_F(BlaxelProvider, LargeFilesGoInParts) {
+  Sandbox box = compute_.sandbox().create();
+  std::string big((std::size_t{5} << 20) * 2, 'x');
+  big[5] = '\0';
+  for (const std::size_t size : {big.size(), big.size() - 1, big.size() / 2, big.size() / 2 - 1}) {
+    const std::string content = big.substr(0, size);
+    box.filesystem().writeFile("/tmp/big", std::as_bytes(std::span(content)));
+    EXPECT_EQ(box.filesystem().readFile("/tmp/big"), content);
+  }
+  EXPECT_EQ(box.filesystem().readdir("/tmp").size(), 1U) << "nothing stays beside it";
+}
+
+}  // namespace
+}  // namespace computesdk::blaxel::test
