@@ -27,8 +27,8 @@ struct Settings {
   static Settings of(const plugin::Options& config);
 };
 
-/// How requests are signed: by the key, which the host puts in, or by a token that client credentials are exchanged for.
-/// Thread-safe.
+/// How requests are signed: by the key, which the host puts in, or by a token that client credentials are exchanged
+/// for. Thread-safe.
 class Access {
  public:
   explicit Access(const Settings& settings) : settings_(settings) {}

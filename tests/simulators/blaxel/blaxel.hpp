@@ -25,8 +25,8 @@ inline constexpr const char* kBlaxelDefaultClient = "Y2xpZW50LWlkOmNsaWVudC1zZWN
 
 constexpr const char* kBlaxelHome = "/blaxel";
 
-/// Blaxel's control plane below /v0, the API of each sandbox below /sbx/NAME, and the previews of ports by the host name
-/// ID.preview.bl.run. Thread-safe.
+/// Blaxel's control plane below /v0, the API of each sandbox below /sbx/NAME, and the previews of ports by the
+/// host name ID.preview.bl.run. Thread-safe.
 class BlaxelSimulator : public Simulator {
  public:
   BlaxelSimulator();
