@@ -90,7 +90,7 @@ int one(char** words) {
   const Target target = Target::load(words[0]);
   const std::string placement = words[1];
   conformance::World world(target, placement, places(), words[2], words[3]);
-  measure(world, prefixOf(target, placement), std::atoi(words[4]));
+  measure(world, prefixOf(target, placement), static_cast<int>(std::strtol(words[4], nullptr, 10)));
   return 0;
 }
 
@@ -120,7 +120,7 @@ int all(const std::string& samples, const std::vector<std::string>& wanted) {
 }  // namespace computesdk::bench
 
 int main(int argc, char** argv) {
-  const bool usual = argc >= 3 && std::strcmp(argv[1], "--n") == 0 && std::atoi(argv[2]) > 0;
+  const bool usual = argc >= 3 && std::strcmp(argv[1], "--n") == 0 && std::strtol(argv[2], nullptr, 10) > 0;
   const bool single = argc == 7 && std::strcmp(argv[1], "--one") == 0;
   if (!usual && !single) {
     std::fprintf(stderr, "usage: vendor_bench --n N [VENDOR...]\n");
