@@ -4,6 +4,13 @@
 option(COMPUTESDK_BUILD_TESTS "Build the tests and the benchmarks" ${PROJECT_IS_TOP_LEVEL})
 set(COMPUTESDK_SANITIZE "" CACHE STRING "Sanitizers for the host side: empty, 'address;undefined' or 'thread'")
 
+# The providers that speak HTTP to a vendor. Under the thread sanitizer one stands for all: none has threads of its own,
+# each call is served by the thread that it runs on, and what they share runs in every one.
+set(COMPUTESDK_VENDORS blaxel daytona e2b runloop vercel)
+if(COMPUTESDK_SANITIZE MATCHES thread)
+  set(COMPUTESDK_VENDORS e2b)
+endif()
+
 if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
   if(NOT CMAKE_BUILD_TYPE)
