@@ -18,7 +18,6 @@ namespace computesdk::local::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using limits::Controller;
 using limits::StandInBus;
 
 std::string textOf(const std::string& file) {
