@@ -18,6 +18,7 @@ std::unique_ptr<WebSocket> Exchange::upgrade(std::string_view subprotocol) {
   head.append(reinterpret_cast<const char*>(accept)).append("\r\n");
   if (!subprotocol.empty()) head.append("Sec-WebSocket-Protocol: ").append(subprotocol).append("\r\n");
   stream.write(head + "\r\n");
+  if (breakAfter_ >= 0) stream.breakAfter(breakAfter_, breakWithReset_);
   upgraded_ = true;
   return std::make_unique<WebSocket>(stream, std::move(early_));
 }
