@@ -65,8 +65,11 @@ Result<Settings> takeGiven(const Manifest& manifest, const OptionMap& given) {
 }
 
 void takeVariables(const Manifest& manifest, const Variables& variables, Settings& out) {
+  const Settings given = out;
   for (const ConfigEntry& entry : manifest.config) {
-    if (out.count(entry.key) != 0) continue;
+    const bool displaced = std::any_of(entry.unlessGiven.begin(), entry.unlessGiven.end(),
+                                       [&](const std::string& key) { return given.count(key) != 0; });
+    if (displaced || out.count(entry.key) != 0) continue;
     for (const std::string& name : entry.env) {
       if (auto value = variables.get(name)) {
         out[entry.key] = {*value, name + variables.originNote(name)};
@@ -114,9 +117,11 @@ void takeClaims(const Manifest& manifest, Settings& out) {
     if (!document || !document->IsObject()) continue;
     for (const auto& [key, claim] : entry.jwtClaims) {
       auto found = document->FindMember(claim.c_str());
-      if (found == document->MemberEnd() || !found->value.IsString()) continue;
+      if (found == document->MemberEnd() || (!found->value.IsString() && !found->value.IsInt64())) continue;
       std::string from = "claim " + claim + " of " + token->second.from;
-      out.try_emplace(manifest.findConfig(key)->key, Given{std::string(jsonView(found->value)), from});
+      std::string value =
+          found->value.IsString() ? std::string(jsonView(found->value)) : std::to_string(found->value.GetInt64());
+      out.try_emplace(manifest.findConfig(key)->key, Given{std::move(value), from});
     }
   }
 }
@@ -200,7 +205,10 @@ std::optional<ErrorInfo> checkComplete(const Manifest& manifest, const Settings&
 std::optional<ErrorInfo> checkForm(const Manifest& manifest, const ConfigEntry& entry, const Given& setting,
                                    const SearchResult& search, std::vector<std::string>& warnings) {
   std::string what = "cannot use provider '" + manifest.name + "': " + setting.from + " has the wrong form";
-  auto isControl = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  auto isControl = [&entry](char c) {
+    if (entry.lines && !entry.secret && c == '\n') return false;
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  };
   if (setting.value.size() > kMaxValue) {
     return make(manifest, ErrorCode::authFormat, what, "it is longer than 64 KiB", "set it again");
   }

@@ -107,9 +107,11 @@ std::vector<ConfigEntry> configEntries(const Value& root) {
     entry.required = flag(item, "required");
     entry.prefix = text(item, "prefix");
     entry.prefixStrict = flag(item, "prefix_strict");
+    entry.lines = flag(item, "lines");
     entry.help = text(item, "help");
     entry.defaultValue = text(item, "default");
     entry.jwtClaims = textMap(item, "jwt_claims");
+    entry.unlessGiven = texts(item, "unless_given");
     out.push_back(std::move(entry));
   }
   return out;
@@ -193,6 +195,12 @@ std::optional<SchemaProblem> meaningProblem(const Manifest& manifest, const Valu
     for (const auto& [key, claim] : entry.jwtClaims) {
       if (manifest.findConfig(key) == nullptr) {
         return SchemaProblem{path + ".jwt_claims", "names " + printable(key) + ", which is no key of config",
+                             "add an entry with that key"};
+      }
+    }
+    for (const std::string& key : entry.unlessGiven) {
+      if (manifest.findConfig(key) == nullptr) {
+        return SchemaProblem{path + ".unless_given", "names " + printable(key) + ", which is no key of config",
                              "add an entry with that key"};
       }
     }

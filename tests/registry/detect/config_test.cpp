@@ -124,6 +124,17 @@ TEST_F(ConfigTest, ClaimsOfATokenFillWhatIsNotGiven) {
   }
 }
 
+TEST_F(ConfigTest, ASettingGivesWayToWhatTheCallerGives) {
+  world.install("acme", R"("detect": {"any_of": [{"all_of": ["ACME_OIDC"]}, {"all_of": ["ACME_TOKEN"]}]},
+    "config": [{"key": "oidc", "env": "ACME_OIDC", "jwt_claims": {"ends": "exp"}, "unless_given": ["token"]},
+               {"key": "token", "env": "ACME_TOKEN"}, {"key": "ends"}],)");
+  found = search(world.options);
+  world.variables["ACME_OIDC"] = "eyJhbGciOiJub25lIn0.eyJleHAiOjE3fQ.c2ln";  // {"exp":17}
+  world.variables["ACME_TOKEN"] = "from the environment";
+  EXPECT_THAT(shown(resolve("acme").value()), ElementsAre(HasSubstr("oidc="), "token=from the environment", "ends=17"));
+  EXPECT_THAT(shown(resolve("acme", {{"token", std::string("mine")}}).value()), ElementsAre("token=mine"));
+}
+
 TEST_F(ConfigTest, WrongPrefixIsAnErrorOnlyWhereItIsStrict) {
   world.variables["E2B_API_KEY"] = "csb_value-that-is-secret";
   auto strict = resolve("e2b");
@@ -147,6 +158,17 @@ TEST_F(ConfigTest, LineBreaksInAKeyAreFound) {
     EXPECT_THAT(result.error().why, HasSubstr("line break"));
     EXPECT_THAT(formatError(result.error()), Not(HasSubstr("evil")));
   }
+}
+
+TEST_F(ConfigTest, LinesAreTakenWhereTheManifestSaysSo) {
+  world.install("acme", R"("detect": {"any_of": [{"all_of": ["ACME_KEY"]}]},
+    "config": [{"key": "key", "env": "ACME_KEY", "secret": true, "lines": true}, {"key": "more", "lines": true}],)");
+  found = search(world.options);
+  world.variables["ACME_KEY"] = "k";
+  EXPECT_TRUE(resolve("acme", {{"more", std::string("a: b\nc: d")}}));
+  EXPECT_FALSE(resolve("acme", {{"more", std::string("a: b\rc: d")}}));
+  world.variables["ACME_KEY"] = "k\nl";
+  EXPECT_FALSE(resolve("acme"));
 }
 
 TEST_F(ConfigTest, OriginOfAFileIsNamed) {

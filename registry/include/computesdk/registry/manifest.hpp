@@ -35,9 +35,12 @@ struct ConfigEntry {
   bool required = false;      ///< beside what the detection groups already require
   std::string prefix;         ///< how a value begins; empty: not known
   bool prefixStrict = false;  ///< another beginning is an error, not a warning
+  bool lines = false;         ///< values may have several lines
   std::string help;           ///< one sentence for people
   std::string defaultValue;   ///< when neither the caller nor the environment says; empty: none
   StringMap jwtClaims;        ///< config key -> claim: a key that is not given takes this claim of the value, a JWT
+  std::vector<std::string>
+      unlessGiven;  ///< config keys: when the caller gives one of them, the environment is not asked
 };
 
 /// Variables that must all be set for the provider to count as configured.
