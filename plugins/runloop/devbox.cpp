@@ -111,6 +111,9 @@ JsonDocument Devbox::look() const {
   const Answer answer = api_.send(session_, api_.get(path()), {404});
   if (answer.status == 404) throw vendor::goneError(kTitle, id_);
   JsonDocument box = api_.json(answer, "inspect");
+  if (box.root().text("id") != id_) {
+    throw Error(CSDK_UNAVAILABLE, "Runloop's answer is about another devbox").errorClass(CSDK_ERROR_PROTOCOL);
+  }
   if (isOver(box.root())) throw vendor::goneError(kTitle, id_);
   return box;
 }
