@@ -86,6 +86,18 @@ void setOrigin(JsonValue& body, const csdk_create_args& args) {
   body.set("source", std::move(source));
 }
 
+/// A name is one of the project at Vercel, and one of a namespace here.
+std::string nameOf(const csdk_create_args& args) {
+  std::string name(view(args.name));
+  for (const csdk_pair& pair : view(args.metadata)) {
+    const std::string_view space = view(pair.value);
+    if (!name.empty() && view(pair.key) == "namespace" && !space.empty() && space != "default") {
+      name = std::string(space) + "--" + name;
+    }
+  }
+  return name;
+}
+
 std::uint32_t statusOf(std::string_view text) {
   if (text == "pending" || text == "running") return CSDK_SANDBOX_RUNNING;
   if (text == "stopping" || text == "stopped" || text == "snapshotting") return CSDK_SANDBOX_STOPPED;
@@ -113,7 +125,7 @@ JsonValue createBody(const Settings& settings, const csdk_create_args& args) {
   for (const auto port : wanted) ports.push(static_cast<std::int64_t>(port));
   body.set("projectId", settings.project).set("ports", std::move(ports));
   if (args.timeout_ms > 0) body.set("timeout", args.timeout_ms);
-  body.setText("name", view(args.name));
+  body.setText("name", nameOf(args));
   setOrigin(body, args);
   if (const std::int64_t cores = coresOf(args); cores != 0) {
     JsonValue resources = JsonValue::object();
@@ -150,7 +162,10 @@ vendor::SandboxResult resultOf(Json sandbox) {
   result.isolation = "virtual machine";
   result.limits = {{"memory", "hard"}, {"cpu", "hard"}};
   for (const auto& [key, value] : sandbox["tags"].members()) {
-    if (key != kCreateLabel) result.metadata.emplace_back(key, std::string(value.asText().value_or("")));
+    if (key == kCreateLabel) continue;
+    const std::string text(value.asText().value_or(""));
+    if (key == "name") result.name = text;
+    result.metadata.emplace_back(key, text);
   }
   return result;
 }

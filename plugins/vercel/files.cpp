@@ -211,8 +211,8 @@ class Reader {
   bool over_ = false;
 };
 
-/// An archive of one file on its way. How long a stream is shows at its end, and an archive says it before: so a long one
-/// goes as parts, each a file, that are put together in the sandbox.
+/// An archive of one file on its way. How long a stream is shows at its end, and an archive says it before: so a long
+/// one goes as parts, each a file, that are put together in the sandbox.
 class Uploader {
  public:
   Uploader(Machine& machine, const csdk_fs_args& content, std::string temporary, std::uint32_t mode)

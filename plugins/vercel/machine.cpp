@@ -13,7 +13,7 @@ using vendor::JsonDocument;
 using vendor::JsonValue;
 using vendor::Request;
 
-/// The sandbox stopped while a command ran: waking it would not bring the command back, and the host must not repeat it.
+/// The sandbox stopped while a command ran: waking it would not bring the command back, and nobody may repeat it.
 Failure interrupted(Failure why) {
   why.maybeApplied = true;
   if (why.errorClass != CSDK_ERROR_STOPPED) return why;

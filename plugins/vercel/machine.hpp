@@ -37,8 +37,8 @@ struct Handle {
 /// Everything in the session of one sandbox: what a call sends there and what failures mean.
 class Machine {
  public:
-  /// Takes the handle from the target's token, or asks Vercel for it (without waking the sandbox) and hands the new token
-  /// to the host.
+  /// Takes the handle from the target's token, or asks Vercel for it (without waking the sandbox) and hands the new
+  /// token to the host.
   Machine(vendor::Session& session, const vendor::Api& control, const Settings& settings, const csdk_target& target);
   /// For a sandbox that was made in this call.
   Machine(vendor::Session& session, const vendor::Api& control, const Settings& settings, Handle handle)

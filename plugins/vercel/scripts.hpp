@@ -31,8 +31,8 @@ ScriptResult runScript(Machine& machine, std::string_view script, const std::vec
 /// The variable by which all processes of a command are found, whatever became of their parents.
 inline constexpr std::string_view kMark = "COMPUTESDK_COMMAND";
 
-/// Sends a signal to every process of a command. `patiently`: the command is about to start, so waits for its first one.
-/// False: there is none.
+/// Sends a signal to every process of a command. `patiently`: the command is about to start, so waits for its first
+/// one. False: there is none.
 bool signalCommand(Machine& machine, std::string_view key, int signal, bool patiently);
 
 /// Bytes into the input of a command that was started with one, at most kPourMax; waits until the command takes them.

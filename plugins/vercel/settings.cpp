@@ -1,11 +1,18 @@
 #include "vercel/settings.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
 namespace computesdk::vercel {
 namespace {
 
 using plugin::Error;
 using vendor::Answer;
 using vendor::Failure;
+
+/// Seconds since 1970 that every clock can tell.
+constexpr std::int64_t kNever = std::int64_t{1} << 32;
 
 Error missing(const char* what, const char* variable, const char* where) {
   Error error(CSDK_UNAUTHENTICATED, std::string("Vercel's ") + what + " is not configured");
@@ -64,6 +71,14 @@ Settings Settings::of(const plugin::Options& config) {
       throw Error(CSDK_UNAUTHENTICATED, "VERCEL_OIDC_TOKEN names no team and project: it is not the token of a project")
           .errorClass(CSDK_ERROR_CREDENTIAL_FORMAT)
           .fix("get a new one: vercel env pull");
+    }
+    std::int64_t expires = INT64_MAX;
+    const std::string ends = given("oidc_expires");
+    std::from_chars(ends.data(), ends.data() + ends.size(), expires);
+    if (std::chrono::system_clock::now().time_since_epoch() >= std::chrono::seconds(std::min(expires, kNever))) {
+      throw Error(CSDK_UNAUTHENTICATED, "VERCEL_OIDC_TOKEN has expired")
+          .errorClass(CSDK_ERROR_CREDENTIAL_REFUSED)
+          .fix("get a new one, which lasts some hours: vercel env pull");
     }
     return settings;
   }

@@ -1,4 +1,5 @@
-// The answers of the simulator against exchanges that were recorded from Vercel's own client, and what they do not show.
+// The answers of the simulator against exchanges that were recorded from Vercel's own client, and what they do not
+// show.
 #include <gtest/gtest.h>
 
 #include <fstream>
