@@ -19,8 +19,8 @@ using vendor::Answer;
 using vendor::Json;
 using vendor::JsonDocument;
 
-/// What the caller means, with the working directory that was asked for at create. The daemon takes what is relative from
-/// its own.
+/// What the caller means, with the working directory that was asked for at create. The daemon takes what is relative
+/// from its own.
 std::string pathOf(const Toolbox& toolbox, csdk_str path) {
   std::string out(view(path));
   const std::string& directory = toolbox.connection().directory;

@@ -4,8 +4,8 @@
 
 #include <string>
 
-// csdk.process/1. A process without a terminal is a command in a session of its own, whose log the daemon keeps; one with
-// a terminal is the shell of one of the daemon's terminals.
+// csdk.process/1. A process without a terminal is a command in a session of its own, whose log the daemon keeps; one
+// with a terminal is the shell of one of the daemon's terminals.
 namespace computesdk::daytona {
 
 struct ProcessId {

@@ -235,6 +235,7 @@ class Daytona {
  private:
   static constexpr std::string_view kNamespaceLabel = "computesdk-namespace", kNameLabel = "computesdk-name";
   static constexpr int kNameTries = 50;
+  static constexpr std::int64_t kStartMs = 60;  ///< no sandbox starts faster
 
   void createFrom(Session& session, const csdk_create_args& args, const JsonValue& body,
                   const csdk_named_args* named = nullptr) {
@@ -252,6 +253,7 @@ class Daytona {
     id = sandbox.root().text("id");
     if (sandbox.root().textOr("state") != "started") {
       resultOf(sandbox.root()).emit(session.call());
+      session.pause(kStartMs);  // a look before would be for nothing
       sandbox = untilStarted(session, control_, *id);
     }
     vendor::SandboxResult result = named != nullptr ? resultOfNamed(sandbox, *named) : resultOf(sandbox.root());

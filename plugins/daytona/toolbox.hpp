@@ -16,8 +16,8 @@ namespace computesdk::daytona {
 /// The daemon inside one sandbox, for one call.
 class Toolbox {
  public:
-  /// Takes the connection from the target's token, or asks Daytona for it (without waking the sandbox) and hands the new
-  /// token to the host.
+  /// Takes the connection from the target's token, or asks Daytona for it (without waking the sandbox) and hands the
+  /// new token to the host.
   Toolbox(vendor::Session& session, const vendor::Api& control, const Settings& settings, const csdk_target& target);
   /// For a sandbox that was made in this call.
   Toolbox(vendor::Session& session, const vendor::Api& control, const Settings& settings, Connection connection);

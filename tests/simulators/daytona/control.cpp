@@ -119,6 +119,7 @@ DaytonaControl::Box DaytonaControl::make(Box box, const std::string& files) {
     service_.boxes_.erase(box.id);
     throw;
   }
+  box.updatedAt = Clock::now();
   const std::lock_guard lock(service_.mutex_);
   return service_.boxes_[box.id] = box;
 }

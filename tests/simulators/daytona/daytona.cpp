@@ -94,9 +94,10 @@ void respondDaemonError(Exchange& exchange, int status, std::string_view code, s
   exchange.respond(status, body.add("method", exchange.request.method).text());
 }
 
-DaytonaSimulator::DaytonaSimulator()
+DaytonaSimulator::DaytonaSimulator(std::chrono::milliseconds passing)
     : key_(environmentOr("DAYTONA_API_KEY", kDaytonaDefaultKey)),
       token_(environmentOr("DAYTONA_JWT_TOKEN", kDaytonaDefaultToken)),
+      passing_(passing),
       fleet_([this](Machine& machine) { return expire(machine); }) {
   Snapshot general;
   general.id = randomUuid();
@@ -129,6 +130,7 @@ void DaytonaSimulator::reset() {
 }
 
 std::optional<DaytonaSimulator::Live> DaytonaSimulator::find(const std::string& idOrName) {
+  arrive();
   std::string id;
   {
     const std::lock_guard lock(mutex_);
@@ -143,6 +145,16 @@ std::optional<DaytonaSimulator::Live> DaytonaSimulator::find(const std::string& 
   const auto found = boxes_.find(id);
   if (found == boxes_.end()) return {};
   return Live{found->second, std::move(machine)};
+}
+
+void DaytonaSimulator::arrive() {
+  const std::lock_guard lock(mutex_);
+  for (auto at = boxes_.begin(); at != boxes_.end();) {
+    Box& box = at->second;
+    const bool due = !box.passing.empty() && Clock::now() - box.updatedAt >= passing_;
+    if (due) box.passing.clear();
+    at = due && box.state == "destroyed" ? boxes_.erase(at) : std::next(at);
+  }
 }
 
 void DaytonaSimulator::stopIdle(const std::string& id) {

@@ -50,7 +50,8 @@ struct DaytonaTerminal {
 /// by the host name PORT-ID.proxy.sim.test or PORT-TOKEN.proxy.sim.test the ports of its programs. Thread-safe.
 class DaytonaSimulator : public Simulator {
  public:
-  DaytonaSimulator();
+  /// A sandbox is on its way to a state until somebody has looked at it once, or so much time is over.
+  explicit DaytonaSimulator(std::chrono::milliseconds passing = std::chrono::milliseconds(50));
 
   void serve(Server& server) override;
   std::vector<std::string> sandboxes() override { return fleet_.ids(); }
@@ -95,12 +96,15 @@ class DaytonaSimulator : public Simulator {
     if (const auto found = boxes_.find(id); found != boxes_.end()) f(found->second);
   }
   void stopIdle(const std::string& id);
+  /// Lets those arrive whose time on the way is over.
+  void arrive();
   bool expire(Machine& machine);
   /// False: it has answered.
   bool authorized(Exchange& exchange) const;
   bool carryToPort(Exchange& exchange);
 
   const std::string key_, token_;
+  const std::chrono::milliseconds passing_;
   std::string url_;
   std::mutex mutex_;
   std::map<std::string, Box> boxes_;

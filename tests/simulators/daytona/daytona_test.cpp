@@ -1,4 +1,5 @@
-// The answers of the simulator against exchanges that were recorded from Daytona's own client, and what they do not show.
+// The answers of the simulator against exchanges that were recorded from Daytona's own client, and what they do not
+// show.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -58,7 +59,8 @@ void replaceAll(std::string& text, const std::string& from, const std::string& t
 
 class DaytonaTest : public ::testing::Test {
  protected:
-  DaytonaTest() : running_(std::make_unique<DaytonaSimulator>()), client_(running_.server().port()) {}
+  DaytonaTest()
+      : running_(std::make_unique<DaytonaSimulator>(std::chrono::hours(1))), client_(running_.server().port()) {}
 
   static Headers key() {
     return {{"authorization", std::string("Bearer ") + kDaytonaDefaultKey}, {"content-type", "application/json"}};
