@@ -1,12 +1,16 @@
 // What is packed here must be what tar and gzip unpack.
 #include "vercel/archive.hpp"
 
-#include <cstdio>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -29,7 +33,16 @@ class ArchiveTest : public testing::Test {
   /// The exit code of tar.
   int unpack(const std::string& bytes) {
     std::ofstream(folder_ / "packed", std::ios::binary) << bytes;
-    return std::system(("cd '" + folder_.string() + "' && tar -xpzf packed 2>/dev/null").c_str());
+    const std::string folder = folder_, packed = folder_ / "packed";
+    std::vector<char*> argv;
+    for (const char* word : {"tar", "-C", folder.c_str(), "-xpzf", packed.c_str()})
+      argv.push_back(const_cast<char*>(word));
+    argv.push_back(nullptr);
+    pid_t pid = 0;
+    if (::posix_spawnp(&pid, "tar", nullptr, nullptr, argv.data(), environ) != 0) return -1;
+    int status = -1;
+    ::waitpid(pid, &status, 0);
+    return status;
   }
   std::string read(const std::string& name) {
     std::ifstream file(folder_ / name, std::ios::binary);

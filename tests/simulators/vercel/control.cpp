@@ -290,9 +290,10 @@ void VercelControl::remove(Exchange& exchange) {
     for (auto& [id, run] : service_.runs_) {
       if (run.sandbox == found->name && run.running) run.running = false, run.stoppedAt = run.updatedAt = now;
     }
-    for (auto& [id, snapshot] : service_.snapshots_) {
+    for (auto& entry : service_.snapshots_) {
+      auto& snapshot = entry.second;
       const bool used = std::any_of(service_.boxes_.begin(), service_.boxes_.end(),
-                                    [&](const auto& each) { return each.second.currentSnapshot == id; });
+                                    [&](const auto& each) { return each.second.currentSnapshot == snapshot.id; });
       if (!withSnapshots || snapshot.sandbox != found->name || snapshot.removed || used) continue;
       snapshot.removed = true;
       files.push_back(snapshot.files);
