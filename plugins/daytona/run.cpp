@@ -69,10 +69,9 @@ class InputSender {
 struct Running {
   const std::string word = randomWord();
   const std::string session = std::string(kExecSession) + word;
-  bool begun = false;
 };
 
-void follow(Toolbox& toolbox, const csdk_exec_args& args, Running& running, bool feed) {
+void follow(Toolbox& toolbox, const csdk_exec_args& args, const Running& running, bool feed) {
   vendor::Session& session = toolbox.session();
   const plugin::Call& call = session.call();
   const std::string input = feed ? "lines" : args.input.size != 0 ? "data" : "none";
@@ -80,7 +79,6 @@ void follow(Toolbox& toolbox, const csdk_exec_args& args, Running& running, bool
   const std::string line =
       scriptLine(kRunner, {running.word, lineOf(args, toolbox.connection()), input, data, "0"}, running.word);
   const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * kMs : 0;
-  running.begun = true;
   const CommandId id = startCommand(toolbox, running.session, line);
   LogStream log(toolbox, id, [&call](LogDecoder::Channel channel, std::string_view bytes) {
     call.write(channel == LogDecoder::Channel::standardError ? CSDK_STREAM_STDERR : CSDK_STREAM_STDOUT,
@@ -119,14 +117,12 @@ std::string lineOf(const csdk_exec_args& args, const Connection& connection) {
 }
 
 void runCommand(Toolbox& toolbox, const csdk_exec_args& args) {
-  Running running;
+  const Running running;
   const bool feed = args.source != nullptr || args.input.size > kSmallInput;
   try {
     follow(toolbox, args, running, feed);
   } catch (const plugin::Error& error) {
-    const bool gone = error.abi().error_class == CSDK_ERROR_GONE || error.abi().error_class == CSDK_ERROR_STOPPED;
-    const bool refused = error.abi().http_status != 0 && !vendor::mayHaveApplied(error);
-    if (running.begun && !gone && !refused) {
+    if (error.status() == CSDK_CANCELLED || error.status() == CSDK_DEADLINE_EXCEEDED) {
       toolbox.session().beginCleanup();
       killQuietly(toolbox, running.word, running.session);
     }
