@@ -60,7 +60,9 @@ Fleet::Fleet(OnExpiry onExpiry) : onExpiry_(std::move(onExpiry)) {
   if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
   folder_ = name;
   fs::permissions(folder_, fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec);
-  lock_ = lockFile(folder_ / "lock");
+  // It gets its name once it is locked: others would take it for one that was left behind.
+  lock_ = lockFile(folder_ / "lock.new");
+  fs::rename(folder_ / "lock.new", folder_ / "lock");
   compute_ = std::make_unique<Compute>(localConfig(folder_));
   watcher_ = std::thread([this] { watch(); });
 }
