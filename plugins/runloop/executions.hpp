@@ -49,8 +49,8 @@ std::optional<Ended> lookAtExecution(Devbox& devbox, std::string_view execution)
 /// Kills it with its process group. One that is over is a success.
 void killExecution(Devbox& devbox, std::string_view execution);
 
-/// A line that runs another one by a bash of its own, fed from the execution's stdin in frames, "LENGTH\nBASE64…", since that
-/// carries text alone. `before` stands in front of the program.
+/// A line that runs another one by a bash of its own, fed from the execution's stdin in frames, "LENGTH\nBASE64…",
+/// since that carries text alone. `before` stands in front of the program.
 std::string fedLine(std::string_view line, std::string_view before = {});
 /// Body of send_std_in: one frame.
 vendor::JsonValue inputMessage(std::string_view bytes);
@@ -62,8 +62,8 @@ class Follower {
   /// `skip`: bytes of stdout and `skipErr` of stderr that are not handed over.
   Follower(Devbox& devbox, std::string_view execution, std::int64_t skipOut = 0, std::int64_t skipErr = 0);
 
-  /// Follows to the end. `more` is called whenever something has happened. Throws CSDK_DEADLINE_EXCEEDED at `deadlineNs`
-  /// (0: the call's).
+  /// Follows to the end. `more` is called whenever something has happened. Throws CSDK_DEADLINE_EXCEEDED at
+  /// `deadlineNs` (0: the call's).
   void run(std::int64_t deadlineNs, const std::function<void()>& more);
   /// Hands over what the service has already, and leaves the rest.
   void runKept();

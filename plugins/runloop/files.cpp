@@ -40,7 +40,7 @@ mv -f -- "$1" "$n" && mv -fT -- "$n" "$2" || fail "$1"
 /// Argument: folder. Prints the shell's folder, then fields of each entry, all ended by NULs, as base64.
 constexpr std::string_view kList = R"sh(
 export LC_ALL=C
-[ -d "$1" ] || { [ -e "$1" ] && echo "$1: Not a directory" >&2 || echo "$1: No such file or directory" >&2; exit 1; }
+[ -d "$1" ] || { ls -d -- "$1" >/dev/null && echo "$1: Not a directory" >&2; exit 1; }
 f=$(find "$1/" -mindepth 1 -maxdepth 1 -printf '%y\0%m\0%s\0%T@\0%u\0%g\0%l\0%f\0' | base64 -w0; kill -0 $$) || exit 1
 printf '%s\0' "$PWD" | base64 -w0
 echo " $f"
@@ -48,7 +48,10 @@ echo " $f"
 /// Arguments: "-L" or "-P", path. The same of one entry.
 constexpr std::string_view kStat = R"sh(
 export LC_ALL=C
-{ [ "$1" = -P ] && [ -L "$2" ]; } || [ -e "$2" ] || { ls -d -- "$2" >/dev/null; echo "No such file or directory" >&2; exit 1; }
+if ! { [ "$1" = -P ] && [ -L "$2" ] || [ -e "$2" ]; }; then
+  ls -d -- "$2" >/dev/null && echo "No such file or directory" >&2
+  exit 1
+fi
 printf '%s\0' "$PWD" | base64 -w0
 echo " $(find "$1" "$2" -maxdepth 0 -printf '%y\0%m\0%s\0%T@\0%u\0%g\0%l\0%f\0' | base64 -w0)"
 )sh";
@@ -77,8 +80,8 @@ mv -fT -- "$1" "$2"
 
 constexpr std::size_t kFields = 8;
 
-/// What the caller means, with the working directory that was asked for at create: without one it is the home folder, for
-/// commands and the file API alike. Never begins with a dash.
+/// What the caller means, with the working directory that was asked for at create: without one it is the home folder,
+/// for commands and the file API alike. Never begins with a dash.
 std::string pathOf(const Devbox& devbox, csdk_str path) {
   std::string out(view(path));
   if (out.starts_with('/')) return out;

@@ -11,8 +11,8 @@
 
 namespace computesdk::runloop {
 
-/// One output stream of an execution: server-sent events with {"output", "offset"}. It is asked for again, from where it
-/// was, when it breaks off or the service has had enough of it; what comes twice is handed over once.
+/// One output stream of an execution: server-sent events with {"output", "offset"}. It is asked for again, from where
+/// it was, when it breaks off or the service has had enough of it; what comes twice is handed over once.
 class OutputStream {
  public:
   using Sink = std::function<void(std::string_view text)>;

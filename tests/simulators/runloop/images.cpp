@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kAsyncTime{50}, kBuildTime{100};
 constexpr const char* kBase =
-    R"({"id":"bpt_base","name":"base","status":"build_complete","state":"created","create_time_ms":0,"parameters":{"name":"base"}})";
+    R"({"id":"bpt_base","name":"base","status":"build_complete","state":"created","create_time_ms":0,)"
+    R"("parameters":{"name":"base"}})";
 
 std::optional<std::string> optionalText(const rapidjson::Value* value) {
   if (value == nullptr) return {};

@@ -1,4 +1,4 @@
-// The answers of the simulator against exchanges that were recorded from Runloop's own client, and what they do not show.
+// The answers of the simulator against exchanges recorded from Runloop's own client, and what they do not show.
 #include "runloop.hpp"
 
 #include <gtest/gtest.h>

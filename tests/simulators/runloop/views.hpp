@@ -14,10 +14,11 @@ struct RunloopViews {
   static std::string of(const RunloopSimulator::Execution& execution, std::int64_t lines);
 };
 
-/// The last page-worth of what was asked for, as the member `name`. Items come in the order of the list, with their ids.
+/// One of a list.
 struct ListItem {
   std::string id, json;
 };
+/// The page of `items` that was asked for, as the member `name`.
 void respondPage(Exchange& exchange, const char* name, const std::vector<ListItem>& items);
 std::string runloopQuery(const Request& request, const std::string& name);
 
