@@ -50,6 +50,7 @@ const char* describe(Step step) {
     case Step::kSeccomp: return "loading the system call filter";
     case Step::kNetworkHelper: return "starting the network helper";
     case Step::kFull: return "finding room for one more sandbox";
+    case Step::kBubblewrap: return "starting bubblewrap";
     default: return "starting the sandbox";
   }
 }
@@ -127,8 +128,13 @@ Cause causeOf(Step step, int error, const MachineFacts& facts) {
       return {"The cgroup tree did not accept the limit.", "Ask for a larger limit, or let limits be soft."};
     case Step::kResourceLimits:
       return {"The limits of this process are below what a sandbox needs.", "Raise them (ulimit -Hn, ulimit -Hu)."};
-    default: return namespaceCause(step, error, facts);
+    case Step::kBubblewrap:
+      if (error != EXDEV) break;
+      return {"This version of bubblewrap does not show one disk in several places.",
+              "Use another one; version 0.8 does."};
+    default: break;
   }
+  return namespaceCause(step, error, facts);
 }
 
 ErrorClass classOf(Step step) {

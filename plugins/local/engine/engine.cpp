@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "channel.hpp"
+#include "choice.hpp"
 #include "diagnosis.hpp"
 #include "identity.hpp"
 #include "launcher_client.hpp"
@@ -85,6 +86,15 @@ struct Engine::Impl {
       registry = std::move(*folder);
     }
     return registry.get();
+  }
+
+  // The other program that an engine needs.
+  Status addProgram(LauncherKey& key) const {
+    if (key.engine != EngineKind::kBubblewrap || key.isolation == Isolation::kNone) return okStatus();
+    auto program = findBubblewrap(options.bubblewrap);
+    if (!program.ok()) return program.error();
+    key.bubblewrap = std::move(*program);
+    return okStatus();
   }
 
   Result<std::shared_ptr<Launcher>> launcherFor(const LauncherKey& key, const Launcher* replacing) {
@@ -226,6 +236,17 @@ Status connectNetwork(const Making& making, const Frame& ready) {
   return network::join(request);
 }
 
+// Why there is no init: bubblewrap's own words, which the launcher passes on, or the launcher's end.
+Error whyUnborn(const Making& making, int control) {
+  Frame frame;
+  for (int frames = 0; frames < 4 && waitFrame(control, frame, kReadyMs) == Receipt::kFrame; ++frames) {
+    if (frame.type == FrameType::kRefused) {
+      return explainBubblewrap({frame.body.data(), frame.body.size()}, making.spec.mounts);
+    }
+  }
+  return startFailure(making.launcher);
+}
+
 // Waits for init's word, and for the launcher's that the registry entry is on disk.
 Status awaitReady(Making& making, int control) {
   Frame frame;
@@ -239,7 +260,7 @@ Status awaitReady(Making& making, int control) {
     return error;
   }
   if (receipt == Receipt::kEnd || frame.type != FrameType::kReady || !frame.read(ready)) {
-    return startFailure(making.launcher);
+    return whyUnborn(making, control);
   }
   if (ready.step != protocol::Step::kNone) return explain(ready.step, ready.error, readMachineFacts());
   making.state.root = std::move(frame.fds[0]);
@@ -264,26 +285,6 @@ void removeBegun(SandboxState& state) {
   }
 }
 
-Status canMeetBy(EngineKind engine, const CreateSpec& spec) {
-  if (engine != EngineKind::kRoot || spec.isolation == Isolation::kNone) return okStatus();
-  Error error;
-  error.kind = ErrorClass::kUnimplemented;
-  if (geteuid() != 0 || treeOwner() == 0) {
-    error.kind = ErrorClass::kUnavailable;
-    error.message = "The engine \"root\" cannot be used here";
-    error.why = "This process is not root, or of a namespace without unused user ids.";
-    error.fix = "Run as root of this machine, or leave the engine to be chosen.";
-    return error;
-  }
-  if (spec.network == NetworkMode::kFull) {
-    error.message = "Without user namespaces there is no network mode full";
-    error.why = "pasta and slirp4netns join a sandbox through its user namespace.";
-    error.fix = "Leave --net out, or allow user namespaces: sysctl -w user.max_user_namespaces=15000.";
-    return error;
-  }
-  return okStatus();
-}
-
 // Modes that cannot be met are refused, never dropped.
 Status canMeet(const CreateSpec& spec) {
   Error error;
@@ -306,22 +307,24 @@ Result<std::shared_ptr<SandboxState>> Engine::Impl::make(const CreateSpec& spec)
   EngineKind first = options.engine.value_or(working.load());
   if (spec.isolation == Isolation::kNone) first = EngineKind::kNamespaces;  // it makes none
   auto made = makeBy(first, spec, *plan);
-  const bool refused = !made.ok() && made.error().kind == ErrorClass::kUnavailable;
-  const bool another = !options.engine && first == EngineKind::kNamespaces && geteuid() == 0;
-  if (!refused || !another || spec.isolation == Isolation::kNone) return made;
-  auto asRoot = makeBy(EngineKind::kRoot, spec, *plan);
-  if (asRoot.ok()) {
-    working = EngineKind::kRoot;
-    return asRoot;
+  if (made.ok() || made.error().kind != ErrorClass::kUnavailable) return made;
+  if (options.engine || spec.isolation == Isolation::kNone) return made;
+  for (const EngineKind other : alternativesTo(first)) {
+    auto instead = makeBy(other, spec, *plan);
+    if (instead.ok()) {
+      working = other;
+      return instead;
+    }
+    made.error().why += alsoFailed(other, instead.error());
   }
-  made.error().why += " As root without user namespaces: " + asRoot.error().message + ". " + asRoot.error().why;
   return made;
 }
 
 Result<std::shared_ptr<SandboxState>> Engine::Impl::makeBy(EngineKind engine, const CreateSpec& spec,
                                                            const RootPlan& plan) {
-  if (Status met = canMeetBy(engine, spec); !met.ok()) return met.error();
-  const LauncherKey key{engine, spec.isolation, plan.folder, plan.layers, plan.overlay, spec.mounts};
+  if (Status met = canMeetBy(engine, spec, plan); !met.ok()) return met.error();
+  LauncherKey key{engine, spec.isolation, plan.folder, plan.layers, plan.overlay, spec.mounts, {}};
+  if (Status found = addProgram(key); !found.ok()) return found.error();
   const Launcher* dead = nullptr;
   for (int attempt = 0;; ++attempt) {
     auto launcher = launcherFor(key, dead);
@@ -549,6 +552,7 @@ ProbeReport Engine::probe() {
   report.available = true;
   LauncherKey key;
   key.engine = impl_->options.engine.value_or(impl_->working.load());
+  static_cast<void>(impl_->addProgram(key));  // it was found a moment ago
   auto launcher = impl_->launcherFor(key, nullptr);
   const auto kind = launcher.ok() ? (*launcher)->groups().kind() : limits::GroupKind::kNone;
   const auto strength = [&](Controller controller) {

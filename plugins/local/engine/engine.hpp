@@ -21,6 +21,7 @@ struct EngineOptions {
   // Folder of living sandboxes. Empty: $XDG_RUNTIME_DIR/computesdk/local, else /tmp/computesdk-UID/local.
   std::string registryDirectory;
   std::optional<EngineKind> engine;  // empty: namespaces, else what this machine allows
+  std::string bubblewrap;            // path of bwrap; empty: looked for
   bool useCgroups = true;            // false: behave as where no cgroup may be written
   // Where control groups are looked for, and the address of the systemd that is asked for a scope ("": none). Tests put
   // their own here; by default they are this machine's.

@@ -67,7 +67,7 @@ int spawnHelper(int socket, pid_t& pid) {
 }
 
 std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, const limits::Delegation& groups) {
-  std::size_t size = 1024 + key.folder.size();
+  std::size_t size = 1024 + key.folder.size() + key.bubblewrap.size();
   for (const Mount& mount : key.mounts) size += mount.source.size() + mount.target.size() + 64;
   for (const std::string& layer : key.layers) size += layer.size() + 64;
   std::vector<char> body(size);
@@ -76,7 +76,8 @@ std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, const l
   start.flags = (uid != geteuid() ? protocol::kStartAsRoot : 0U) |
                 (key.isolation == Isolation::kNone ? protocol::kStartUnisolated : 0U) |
                 (key.overlay ? protocol::kStartOverlay : 0U) |
-                (key.engine == EngineKind::kRoot ? protocol::kStartWithoutUsers : 0U);
+                (key.engine == EngineKind::kRoot ? protocol::kStartWithoutUsers : 0U) |
+                (!key.bubblewrap.empty() ? protocol::kStartBubblewrap : 0U);
   start.sandboxUid = uid;
   start.groups = groups.kind();
   start.controllers = groups.controllers();
@@ -90,6 +91,7 @@ std::vector<char> startOrders(const LauncherKey& key, std::uint32_t uid, const l
     writer.pod(std::uint32_t{mount.writable});
   }
   for (const std::string& layer : key.layers) writer.text(layer.data(), layer.size());
+  if (!key.bubblewrap.empty()) writer.text(key.bubblewrap.data(), key.bubblewrap.size());
   body.resize(writer.ok() ? writer.size() : 0);
   return body;
 }

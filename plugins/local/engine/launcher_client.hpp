@@ -30,6 +30,7 @@ struct LauncherKey {
   std::vector<std::string> layers;  // of snapshots, topmost first
   bool overlay = false;
   std::vector<Mount> mounts;
+  std::string bubblewrap;  // its path, for its engine only
   bool operator==(const LauncherKey&) const = default;
 };
 

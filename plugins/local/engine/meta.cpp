@@ -160,7 +160,9 @@ Result<Meta> parseMeta(std::string_view text) {
   meta.createdMs = static_cast<std::int64_t>(numberAt(document, "created_ms"));
   meta.network = textAt(document, "network") == "full" ? NetworkMode::kFull : NetworkMode::kNone;
   meta.isolation = textAt(document, "isolation") == "none" ? Isolation::kNone : Isolation::kNamespaces;
-  if (textAt(document, "engine") == toString(EngineKind::kRoot)) meta.engine = EngineKind::kRoot;
+  for (const EngineKind engine : {EngineKind::kRoot, EngineKind::kBubblewrap}) {
+    if (textAt(document, "engine") == toString(engine)) meta.engine = engine;
+  }
   meta.workdir = textAt(document, "workdir");
   meta.limits.memoryBytes = numberAt(document, "memory");
   meta.limits.processes = static_cast<std::uint32_t>(numberAt(document, "processes"));
@@ -209,7 +211,10 @@ std::vector<LimitReport> limitReports(const Meta& meta) {
     reports.push_back({"cpu", limits.milliCpus, cpu ? kHard : kSoft,
                        cpu ? (v1 ? "cgroup v1 cpu.cfs_quota_us" : "cgroup v2 cpu.max") : "pinned to cores"});
   }
-  reports.push_back({"disk", limits.diskBytes, kHard, "size and inodes of the sandbox's tmpfs"});
+  reports.push_back({"disk", limits.diskBytes, kHard,
+                     meta.engine == EngineKind::kBubblewrap
+                         ? "size of the sandbox's tmpfs; its files are counted every 25 ms"
+                         : "size and inodes of the sandbox's tmpfs"});
   reports.push_back({"open_files", limits.openFiles, kHard, "RLIMIT_NOFILE a process"});
   reports.push_back({"output", limits.outputBytes, kHard, "counted by the reader, a command and stream"});
   return reports;

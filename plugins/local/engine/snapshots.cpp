@@ -63,6 +63,12 @@ Error cannotStop(int error) {
 
 Result<SnapshotSummary> Sandbox::snapshot(std::string_view name, const Pairs& metadata,
                                           const std::function<bool()>& cancelled) {
+  if (state_->meta.engine == EngineKind::kBubblewrap) {
+    return Error{.kind = ErrorClass::kUnimplemented,
+                 .message = "The engine \"bubblewrap\" takes no snapshots",
+                 .why = "It could start no sandbox from one: that takes an overlay, and bubblewrap mounts none.",
+                 .fix = "Allow user namespaces to this program (computesdk doctor says how), or run as root."};
+  }
   const auto store = snapshotStore();
   if (!store.ok()) return store.error();
   // Everything inside goes on when this channel closes, also if this process is killed.

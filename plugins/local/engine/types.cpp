@@ -13,7 +13,13 @@ std::string_view toString(LimitStrength strength) {
   }
 }
 
-std::string_view toString(EngineKind engine) { return engine == EngineKind::kRoot ? "root-namespaces" : "namespaces"; }
+std::string_view toString(EngineKind engine) {
+  switch (engine) {
+    case EngineKind::kRoot: return "root-namespaces";
+    case EngineKind::kBubblewrap: return "bubblewrap";
+    default: return "namespaces";
+  }
+}
 
 int ExitStatus::shellCode() const {
   switch (kind) {

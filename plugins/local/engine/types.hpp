@@ -25,6 +25,7 @@ enum class Isolation : std::uint8_t {
 enum class EngineKind : std::uint8_t {
   kNamespaces,  // in user namespaces, as any user
   kRoot,        // as root, where user namespaces cannot be had: each sandbox runs as an unused uid of its own
+  kBubblewrap,  // where only bubblewrap may make user namespaces: it makes them
 };
 std::string_view toString(EngineKind engine);
 
@@ -101,7 +102,7 @@ struct SandboxInfo {
   std::int64_t expiresMs = 0;  // the same; 0: never
   NetworkMode network = NetworkMode::kNone;
   Isolation isolation = Isolation::kNamespaces;
-  std::string engine;  // "namespaces" or "none"
+  std::string engine;  // as toString(EngineKind), or "none"
   std::string workdir;
   std::vector<LimitReport> limits;
   Pairs metadata;

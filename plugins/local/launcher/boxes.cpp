@@ -28,36 +28,84 @@ int spawn(Newborn& made) {
   int result = sys::socketPair(pair);
   if (result < 0) return result;
   birth.launcher = pair[1];
-  const std::uint64_t inner = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (launcher.config->users ? CLONE_NEWUSER : 0);
-  made.pid = cloneProcess(launcher.config->isolated ? inner : 0, &made.pidfd);
-  if (made.pid == 0) runInit(*launcher.config, birth);
+  const Config& config = *launcher.config;
+  made.inner = -1;
+  made.complaint = config.bubblewrap ? sys::memfdCreate("computesdk-bubblewrap") : -1;
+  const std::uint64_t inner = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (config.users ? CLONE_NEWUSER : 0);
+  made.pid = cloneProcess(config.isolated ? inner : 0, &made.pidfd);
+  if (made.pid == 0 && config.bubblewrap) becomeBubblewrap(config, birth, made.complaint);
+  if (made.pid == 0) runInit(config, birth);
   sys::closeFd(pair[1]);
   if (made.pid < 0) {
     sys::closeFd(pair[0]);
+    sys::closeFd(made.complaint);
     return made.pid;
   }
   made.init = pair[0];
   return 0;
 }
 
-void noBirth() {
-  birth = Birth{};
-  birth.host = birth.oomControl = birth.network = birth.scratch = -1;
-  for (int& file : birth.groupFiles) file = -1;
+// What it is to become, for one that was made ahead and for one inside bubblewrap, which does not share our memory.
+int sendBirth(const Newborn& made) {
+  int fds[2 + limits::kControllers], count = 0;
+  forEachGiven(birth, [&](int& fd) { fds[count++] = fd; });
+  return sendFrame(made.init, FrameType::kBirth, &birth, sizeof birth, fds, count);
+}
+
+Shape shapeOf(const Birth& birth) {
+  Shape shape;
+  memset(&shape, 0, sizeof shape);
+  shape.diskBytes = birth.spec.diskBytes;
+  const auto top = topFolder(birth.workdir);
+  memcpy(shape.workdirTop, top.text(), top.size());
+  return shape;
+}
+
+// Where bubblewrap was told beforehand what its disk is to be, one that waits fits only the same wish.
+bool fits(const Birth& birth) {
+  if (!launcher.config->bubblewrap) return true;
+  const Shape shape = shapeOf(birth);
+  const bool same = memcmp(&shape, &launcher.shape, sizeof shape) == 0;
+  launcher.shape = shape;
+  return same;
+}
+
+// Of init itself, which is the one to kill where bubblewrap is between: bubblewrap then ends after everything inside
+// has. Init's first word holds it.
+int innerOf(Newborn& made) {
+  if (made.inner >= 0 || !launcher.config->bubblewrap) return made.inner;
+  char frame[128];
+  ReceivedFds fds;
+  const sys::Word size = receive(made.init, frame, sizeof frame, fds, false);
+  protocol::Header header;
+  if (size > 0 && protocol::parseInlineHeader(frame, static_cast<std::size_t>(size), header) &&
+      header.type == static_cast<std::uint16_t>(FrameType::kBorn)) {
+    made.inner = fds.take(0);
+  }
+  return made.inner;
+}
+
+void closeAll(Newborn& made) {
+  for (const int fd : {made.pidfd, made.init, made.inner, made.complaint}) sys::closeFd(fd);
 }
 
 // The one that waits becomes the sandbox of `birth`. False: there is none, or it died meanwhile.
 bool takeSpare(Newborn& made) {
+  const bool fitting = fits(birth);  // in any case: the next one is made like this one
   if (launcher.spare.pid == 0) return false;
-  int fds[2 + limits::kControllers], count = 0;
-  forEachGiven(birth, [&](int& fd) { fds[count++] = fd; });
-  if (sendFrame(launcher.spare.init, FrameType::kBirth, &birth, sizeof birth, fds, count) < 0) {
+  if (!fitting || sendBirth(launcher.spare) < 0) {
     dropSpare();
     return false;
   }
   made = launcher.spare;
   launcher.spare = {};
   return true;
+}
+
+int spawnFor(Newborn& made) {
+  const int result = spawn(made);
+  if (result == 0 && launcher.config->bubblewrap) sendBirth(made);  // one that has failed already does not read it
+  return result;
 }
 
 }  // namespace
@@ -78,7 +126,7 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   memcpy(box.token, request.body.token, sizeof box.token);
   box.flags = request.body.flags;
   box.folder = box.lock = box.listener = -1;
-  noBirth();
+  clear(birth);
   birth.spec = request.body;
   memcpy(birth.workdir, request.workdir.data, request.workdir.size + 1);
   birth.host = host;
@@ -88,7 +136,7 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   if (result < 0) {
     refuse(host, Step::kCgroup, -result);
   } else {
-    if (!takeSpare(box.process)) result = spawn(box.process);
+    if (!takeSpare(box.process)) result = spawnFor(box.process);
     if (result < 0) refuse(host, Step::kCloneSandbox, -result);
   }
   for (const int file : birth.groupFiles) sys::closeFd(file);
@@ -115,51 +163,12 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   armTimer();
 }
 
-bool wantsSpare() {
-  // Whoever made two will make more. One that was made for nothing would cost a program that needs one sandbox.
-  return launcher.created > 1 && launcher.spare.pid == 0 && !launcher.spareRefused && !launcher.hostGone &&
-         launcher.config->isolated && launcher.config->users;
-}
-
-void makeEarlySpare() {
-  // What of the base can be written is only known when the root is there.
-  if (!launcher.config->users || launcher.config->overlay) return;
-  noBirth();
-  birth.early = true;
-  if (spawn(launcher.spare) < 0) launcher.spare = {};
-}
-
-void showRootToSpare() {
-  if (launcher.spare.pid != 0) sendFrame(launcher.spare.init, FrameType::kRoot, nullptr, 0);
-}
-
-void makeSpare() {
-  noBirth();
-  launcher.spareRefused = spawn(launcher.spare) < 0;
-  if (launcher.spareRefused) launcher.spare = {};
-}
-
-void dropSpare() {
-  Newborn& spare = launcher.spare;
-  if (spare.pid == 0) return;
-  sys::call(__NR_pidfd_send_signal, spare.pidfd, 9, 0, 0);
-  sys::call(__NR_wait4, spare.pid, 0, 0, 0);
-  sys::closeFd(spare.pidfd);
-  sys::closeFd(spare.init);
-  spare = {};
-}
-
-void killBox(Box& box) {
-  // Without a pid namespace init has to clear up first.
-  const int signal = launcher.config->isolated ? 9 : 15;
-  sys::call(__NR_pidfd_send_signal, box.process.pidfd, signal, 0, 0);
-}
-
 namespace {
 
 // Descends from us, but from no living init.
 bool orphaned(int pid, int own) {
   for (int depth = 0; depth < 4096 && pid > 1; ++depth) {
+    if (pid == launcher.spare.pid) return false;
     for (const Box& box : launcher.boxes) {
       if (box.used && box.process.pid == pid) return false;
     }
@@ -184,6 +193,66 @@ void endOrphans() {
 
 }  // namespace
 
+bool wantsSpare() {
+  // Whoever made two will make more. One that was made for nothing would cost a program that needs one sandbox.
+  return launcher.created > 1 && launcher.spare.pid == 0 && !launcher.spareRefused && !launcher.hostGone &&
+         ((launcher.config->isolated && launcher.config->users) || launcher.config->bubblewrap);
+}
+
+void makeEarlySpare() {
+  // What of the base can be written is only known when the root is there.
+  if (!launcher.config->users || launcher.config->overlay) return;
+  clear(birth);
+  birth.early = true;
+  if (spawn(launcher.spare) < 0) launcher.spare = {};
+}
+
+void showRootToSpare() {
+  if (launcher.spare.pid != 0) sendFrame(launcher.spare.init, FrameType::kRoot, nullptr, 0);
+}
+
+void makeSpare() {
+  clear(birth);
+  birth.spec.diskBytes = launcher.shape.diskBytes;
+  memcpy(birth.workdir, launcher.shape.workdirTop, sizeof launcher.shape.workdirTop);
+  launcher.spareRefused = spawn(launcher.spare) < 0;
+  if (launcher.spareRefused) launcher.spare = {};
+}
+
+void dropSpare() {
+  Newborn& spare = launcher.spare;
+  if (spare.pid == 0) return;
+  const int inner = innerOf(spare);
+  sys::call(__NR_pidfd_send_signal, inner >= 0 ? inner : spare.pidfd, 9, 0, 0);
+  sys::call(__NR_wait4, spare.pid, 0, 0, 0);
+  if (inner < 0 && launcher.config->bubblewrap) endOrphans();
+  closeAll(spare);
+  spare = {};
+}
+
+void killBox(Box& box) {
+  // Without a pid namespace init has to clear up first.
+  const int signal = launcher.config->isolated || launcher.config->bubblewrap ? 9 : 15;
+  const int inner = innerOf(box.process);
+  sys::call(__NR_pidfd_send_signal, inner >= 0 ? inner : box.process.pidfd, signal, 0, 0);
+}
+
+namespace {
+
+// What bubblewrap said before it ended without a sandbox.
+void tellComplaint(int index) {
+  char text[1024];
+  sys::Word size = sys::preadFd(launcher.boxes[index].process.complaint, text, sizeof text, 0);
+  if (size < 0) size = 0;
+  for (const Link& link : launcher.links) {
+    if (link.used && link.box == index && link.creator) {
+      sendFrame(link.fd, FrameType::kRefused, text, static_cast<std::size_t>(size));
+    }
+  }
+}
+
+}  // namespace
+
 void boxEnded(int index) {
   Box& box = launcher.boxes[index];
   int status = 0;
@@ -191,8 +260,8 @@ void boxEnded(int index) {
   unregisterBox(box);
   removeGroups(box);
   closeForwards(box);
-  sys::closeFd(box.process.pidfd);
-  sys::closeFd(box.process.init);
+  if (launcher.config->bubblewrap && innerOf(box.process) < 0) tellComplaint(index);
+  closeAll(box.process);
   box.used = false;
   --launcher.boxCount;
   const bool killed = (status & 0x7f) != 0;

@@ -38,6 +38,9 @@ struct Config {
   bool root = false;
   bool isolated = true;
   bool users = true;  // false: root without user namespaces
+  // Namespaces are bubblewrap's work. The launcher is then not isolated itself; init, which runs inside, is.
+  bool bubblewrap = false;
+  const char* program = "";  // bubblewrap's path, known to the launcher
   std::uint32_t uid = 0;
   limits::GroupKind groupKind = limits::GroupKind::kNone;
   const char* templateFolder = "";
@@ -61,7 +64,8 @@ struct Outcome {
 };
 inline Outcome failed(protocol::Step step, sys::Word error) { return {step, static_cast<int>(-error)}; }
 
-int helperMain();
+// `arguments`: how many words the program was started with, its name among them.
+int helperMain(int arguments);
 
 // Builds the read-only root that every sandbox of this launcher starts from, and enters it. Caller: the launcher,
 // in its own mount namespace. Afterwards nothing of the host's tree is in reach but what was put in.
@@ -96,6 +100,12 @@ void forEachGiven(Birth& birth, Visit visit) {
     if (fd >= 0) visit(fd);
   }
 }
+// One without any descriptor.
+inline void clear(Birth& birth) {
+  birth = Birth{};
+  birth.host = birth.launcher = birth.oomControl = birth.network = birth.scratch = -1;
+  for (int& file : birth.groupFiles) file = -1;
+}
 // The sandbox's process 1. Never returns. Without a host it makes its room, and waits for kBirth on the launcher's
 // end; an early one first waits for kRoot.
 [[noreturn]] void runInit(const Config& config, Birth& birth);
@@ -118,6 +128,19 @@ void setFileOwner(std::uint32_t uid);
 // Gives this sandbox a root with the top folder of its working folder beside the template's entries, backed by one more
 // part of its scratch.
 Outcome widenRoot(const Config& config, const Birth& birth);
+
+// Becomes bubblewrap, which makes a sandbox of the shape that `birth` asks for and starts this program once more in it.
+// What bubblewrap complains of goes to `complaint`. Failures before are told to the host.
+[[noreturn]] void becomeBubblewrap(const Config& config, Birth& birth, int complaint);
+// The second word on the command line of that program, which is init.
+constexpr const char* kInsideWord = "init";
+[[noreturn]] void runInside();
+// Whether all that can be written is one file system, as it was asked of bubblewrap.
+Outcome checkDisk();
+// The folder at the top of an absolute path, "/repo" of "/repo/src".
+sys::Line<300> topFolder(const char* path);
+// Stays behind in a process of its own that ends what this one leaves. Returns in the other; -errno.
+int leaveKeeper(const Config& config);
 
 // fork() with namespaces. 0 in the child, the pid in the caller, -errno. `pidfd` may be null.
 int cloneProcess(std::uint64_t flags, int* pidfd);

@@ -224,12 +224,12 @@ bool awaitBirth(Birth& birth) {
 
 // What is to be reported to the host, when there is one.
 Outcome enterSandbox(const Config& config, Birth& birth) {
-  Outcome outcome = takeNamespaces(config, birth.spec.uid);
+  Outcome outcome = config.bubblewrap ? Outcome{} : takeNamespaces(config, birth.spec.uid);
   if (birth.early && outcome.ok()) {
     ReceivedFds none;
     if (!awaitFrame(birth.launcher, FrameType::kRoot, 0, none)) sys::exitNow(1);
   }
-  if (outcome.ok()) outcome = makeRoom(config, birth);
+  if (outcome.ok() && !config.bubblewrap) outcome = makeRoom(config, birth);
   // A failure shows again in the one that takes its place, and that one has somebody to tell.
   if (birth.host < 0 && !(outcome.ok() && awaitBirth(birth))) sys::exitNow(1);
   return outcome.ok() ? moveIn(config, birth) : outcome;

@@ -51,6 +51,7 @@ struct Init {
   int clients[kMaxClients];
   std::uint32_t nextTag;
   std::uint64_t oomKills;
+  std::uint64_t filesAllowed;   // where the disk itself has no limit of files: those asked for, or left by a flood
   std::int64_t nextCheckMs;     // of memory, 0: nothing runs
   std::int64_t nextDeadlineMs;  // not after the first of the jobs' deadlines, 0: there is none
   Slots<Job, kMaxJobs> jobs;

@@ -365,7 +365,8 @@ void startCommand(const protocol::ExecRequest& request, ReceivedFds& fds) {
     }
   }
   if ((job->flags & protocol::kExecBackground) != 0) setDeadline(*job, request.body.timeoutMs);
-  if (self.config->isolated && (self.spec.flags & protocol::kCreateHardMemory) == 0 && self.nextCheckMs == 0) {
+  const bool watched = (self.spec.flags & protocol::kCreateHardMemory) == 0 || self.config->bubblewrap;
+  if (self.config->isolated && watched && self.nextCheckMs == 0) {
     self.nextCheckMs = sys::nowMs(sys::kMonotonic) + limits::kWatchIntervalMs;
   }
 }

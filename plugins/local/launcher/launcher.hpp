@@ -27,6 +27,15 @@ struct Newborn {
   int pid;  // 0: none
   int pidfd;
   int init;  // control end
+  // Where bubblewrap is between: pid and pidfd are its own, this is init's pidfd, -1 as long as it is not known.
+  int inner;
+  int complaint;  // a file with what bubblewrap said, or -1
+};
+
+// What bubblewrap is told of a sandbox on its command line.
+struct Shape {
+  std::uint64_t diskBytes;
+  char workdirTop[304];
 };
 
 struct Box {
@@ -65,6 +74,7 @@ struct Launcher {
   std::uint32_t turn;     // of the next box; begins anywhere
   Newborn spare;          // has made its room, and waits for whose it will be
   bool spareRefused;      // the last attempt to make one failed
+  Shape shape;            // of the last sandbox, and of the one that waits
   Slots<Box, kMaxBoxes> boxes;
   Slots<Link, kMaxLinks> links;
 };

@@ -133,8 +133,9 @@ void knock(int index) {
   const sys::Word known = sys::call(__NR_getsockopt, fd, 1, 17 /* SO_PEERCRED */, sys::word(&peer), sys::word(&size));
   // Host root is nobody here: then the token alone decides.
   const Config& config = *launcher.config;
-  const std::uint32_t own = !config.users ? 0 : config.isolated ? kInnerUid : config.uid;
-  const bool nameless = config.root && config.users;
+  const bool rootKnown = !config.users || (config.bubblewrap && config.root);
+  const std::uint32_t own = rootKnown ? 0 : config.isolated ? kInnerUid : config.uid;
+  const bool nameless = config.root && !rootKnown;
   if (known < 0 || (!nameless && peer.uid != own)) {
     sys::closeFd(fd);
     return;

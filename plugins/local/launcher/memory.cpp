@@ -113,6 +113,16 @@ void endAll() {
   removeSegments();
 }
 
+// bubblewrap's tmpfs cannot be given a number. After a flood files may be removed, which takes time, but not added.
+bool tooManyFiles() {
+  if (!self.config->bubblewrap) return false;
+  const FileSystem disk = scratch();
+  const std::uint64_t used = disk.files - disk.filesFree;
+  const bool flood = used > self.filesAllowed && used > self.spec.inodes;
+  self.filesAllowed = used;
+  return flood;
+}
+
 std::uint64_t kills() {
   if (self.oomControl < 0) return 0;
   char text[512];
@@ -134,7 +144,7 @@ protocol::UsageBody measure() {
   const FileSystem disk = scratch();
   usage.diskTotal = disk.blocks * static_cast<std::uint64_t>(disk.block);
   usage.diskUsed = used(disk);
-  usage.filesTotal = disk.files;
+  usage.filesTotal = self.config->bubblewrap ? self.spec.inodes : disk.files;
   usage.filesUsed = disk.files - disk.filesFree;
   const ProcessMemory memory = processes(true);
   usage.processes = memory.count;
@@ -164,6 +174,8 @@ void checkMemory() {
     return;
   }
   self.nextCheckMs = now + limits::kWatchIntervalMs;
+  if (tooManyFiles()) sys::killPid(-1, 9);
+  if ((self.spec.flags & protocol::kCreateHardMemory) != 0) return;
   MemoryVerdict verdict = limits::judge(sample(false), self.spec.memoryBytes, false);
   if (verdict == MemoryVerdict::kLookAgain) verdict = limits::judge(sample(true), self.spec.memoryBytes, true);
   if (verdict == MemoryVerdict::kKill) endAll();

@@ -37,11 +37,7 @@ Outcome nameUser(std::uint32_t uid) {
 
 // Whether the first folder of an absolute path is there already.
 bool hasTopFolder(const char* path) {
-  std::size_t end = 1;
-  while (path[end] != 0 && path[end] != '/') ++end;
-  sys::Line<300> top;
-  top.append(path, end);
-  const int fd = sys::openAt(AT_FDCWD, top.text(), O_PATH);
+  const int fd = sys::openAt(AT_FDCWD, topFolder(path).text(), O_PATH);
   sys::closeFd(fd);
   return fd >= 0;
 }
@@ -191,9 +187,17 @@ Outcome loadFilter(bool allInGroups) {
   return result < 0 ? failed(Step::kSeccomp, result) : Outcome{};
 }
 
+// What is done by mounting, and so before privileges go.
+Outcome takeOwnPlaces(const Config& config, const protocol::CreateBody& spec) {
+  const sys::Word groups = sys::call(__NR_unshare, CLONE_NEWCGROUP);  // after entering: what it is in is its root
+  if (groups < 0) return failed(Step::kCgroup, groups);
+  const Outcome outcome = limitDisk(spec);
+  return outcome.ok() ? bindUserMounts(config) : outcome;
+}
+
 // Below none of the places that can be written and none that the root has, it becomes one more of them.
 Outcome enterWorkdir(const Config& config, const Birth& birth) {
-  if (!hasTopFolder(birth.workdir)) {
+  if (!config.bubblewrap && !hasTopFolder(birth.workdir)) {
     const Outcome widened = widenRoot(config, birth);
     if (!widened.ok()) return widened;
   }
@@ -244,10 +248,7 @@ Outcome moveIn(const Config& config, Birth& birth) {
     if (entered < 0) return failed(Step::kCgroup, entered);
     sys::closeFd(file);
   }
-  const sys::Word groups = sys::call(__NR_unshare, CLONE_NEWCGROUP);  // after entering: what it is in is its root
-  if (groups < 0) return failed(Step::kCgroup, groups);
-  Outcome outcome = limitDisk(spec);
-  if (outcome.ok()) outcome = bindUserMounts(config);
+  Outcome outcome = config.bubblewrap ? checkDisk() : takeOwnPlaces(config, spec);
   if (outcome.ok()) outcome = limitResources(spec, birth.turn);
   if (!outcome.ok()) return outcome;
   if ((spec.flags & protocol::kCreateNetwork) != 0) {

@@ -33,12 +33,15 @@ int memcmp(const void* left, const void* right, std::size_t size) {
   return 0;
 }
 
-[[noreturn]] void helperEntry() { computesdk::local::sys::exitNow(computesdk::local::helperMain()); }
+[[noreturn]] void helperEntry(const long* stack) {
+  computesdk::local::sys::exitNow(computesdk::local::helperMain(static_cast<int>(stack[0])));
+}
 
 asm(".globl _start\n"
     ".type _start, @function\n"
     "_start:\n\t"
     "xor %ebp, %ebp\n\t"
+    "mov %rsp, %rdi\n\t"
     "and $-16, %rsp\n\t"
     "call helperEntry\n\t"
     "ud2\n");

@@ -29,7 +29,9 @@ Outcome readOrders() {
   if (body.mounts > kMaxMounts || body.layers > kMaxLayers) return failed(Step::kFrame, -sys::kE2big);
   if (!parsed || fds.count() < 1) return failed(Step::kFrame, -sys::kEinval);
   config.root = (body.flags & protocol::kStartAsRoot) != 0;
-  config.isolated = (body.flags & protocol::kStartUnisolated) == 0;
+  config.bubblewrap = (body.flags & protocol::kStartBubblewrap) != 0;
+  config.program = request.bubblewrap.data;
+  config.isolated = (body.flags & protocol::kStartUnisolated) == 0 && !config.bubblewrap;
   config.users = (body.flags & protocol::kStartWithoutUsers) == 0;
   config.uid = body.sandboxUid;
   config.groupKind = body.groups;
@@ -86,7 +88,8 @@ Outcome writeMaps(Step step, std::uint32_t uid, std::uint32_t gid, bool denySetg
   return result < 0 ? failed(step, result) : Outcome{};
 }
 
-int helperMain() {
+int helperMain(int arguments) {
+  if (arguments > 1) runInside();
   sys::prctl(15 /* PR_SET_NAME */, sys::word("computesdk-local"));  // else the number of a descriptor
   sys::closeRange(kLauncherSocket + 1, ~0U);                        // whatever the host left open is not ours to keep
   Outcome outcome = readOrders();
@@ -94,6 +97,7 @@ int helperMain() {
     outcome = openTrees(config);  // while everything may be read
     if (outcome.ok() && config.users) outcome = leaveRoot();
   }
+  if (outcome.ok() && config.root && config.bubblewrap) outcome = leaveRoot();
   const auto gid = static_cast<std::uint32_t>(sys::call(__NR_getgid));
   int pid = 0;
   if (outcome.ok()) {
@@ -107,6 +111,11 @@ int helperMain() {
   }
   if (pid > 0) return 0;
   sys::call(__NR_setsid);
+  const int kept = config.bubblewrap ? leaveKeeper(config) : 0;
+  if (kept < 0) {
+    report(failed(Step::kCloneOuter, kept));
+    return 1;
+  }
   outcome = beginLauncher(config, gid);
   report(outcome);
   if (!outcome.ok()) return 1;

@@ -36,7 +36,7 @@ inline Word word(const void* pointer) { return reinterpret_cast<Word>(pointer); 
 constexpr int kEintr = 4, kEagain = 11, kEnoent = 2, kEacces = 13, kEexist = 17, kEinval = 22, kEnosys = 38, kEperm = 1,
               kEchild = 10, kEnotdir = 20, kEio = 5, kEnospc = 28, kEpipe = 32, kEnomem = 12, kEbusy = 16, kEnoexec = 8,
               kE2big = 7, kEnametoolong = 36, kEloop = 40, kEconnrefused = 111, kEinprogress = 115, kEtimedout = 110,
-              kEisconn = 106, kEconnreset = 104, kEmfile = 24, kEopnotsupp = 95;
+              kEisconn = 106, kEconnreset = 104, kEmfile = 24, kEopnotsupp = 95, kExdev = 18;
 
 // Descriptors -----------------------------------------------------------------------------------------------------
 inline int openAt(int folder, const char* path, int flags, int mode = 0) {

@@ -1,5 +1,6 @@
 // The read-only root of all sandboxes of one launcher: the host's /usr (or a template folder), a made-up /etc,
 // a minimal /dev, and empty places for what each sandbox puts on top.
+#include "base_root.hpp"
 #include "helper.hpp"
 
 namespace computesdk::local {
@@ -105,25 +106,11 @@ void bindIfThere(const char* source, const char* target) {
 int makeEtc(bool overlay) {
   int result = sys::makeDirAt(AT_FDCWD, "etc", 0755);
   if (result < 0) return result;
-  const struct {
-    const char *path, *text;
-  } files[] = {
-      {"etc/passwd",
-       "root:x:0:0:root:/root:/bin/sh\nsandbox:x:1000:1000:sandbox:/home/sandbox:/bin/sh\n"
-       "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
-      {"etc/group", "root:x:0:\ntty:x:5:\nsandbox:x:1000:\nnogroup:x:65534:\n"},
-      {"etc/hosts", "127.0.0.1 localhost\n127.0.1.1 sandbox\n::1 localhost ip6-localhost\n"},
-      {"etc/hostname", "sandbox\n"},
-      {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},
-      {"etc/shells", "/bin/sh\n/bin/bash\n"},
-      {"etc/host.conf", "multi on\n"},
-  };
-  for (const auto& file : files) {
+  for (const MadeUpFile& file : kMadeUpEtc) {
     result = writeFile(file.path, file.text);
     if (result < 0) return result;
   }
-  for (const char* name : {"ld.so.cache", "localtime", "timezone", "services", "protocols", "mime.types", "os-release",
-                           "debian_version", "inputrc", "profile"}) {
+  for (const char* name : kCopiedEtc) {
     sys::Line<64> from, to;
     from << "/etc/" << name;
     to << "etc/" << name;
@@ -161,13 +148,6 @@ int makeDev() {
   return 0;
 }
 
-bool reserved(const char* name) {
-  for (const char* own : {".", "..", "proc", "sys", "dev", "tmp", "home", "run", "root", "old_root"}) {
-    if (sys::equal(name, own)) return true;
-  }
-  return false;
-}
-
 // Remembers a folder as one that can be written. One with a name that says something to overlayfs stays read-only.
 void addTop(Config& config, const char* name) {
   if (!config.overlay || config.topCount == kMaxTops || sys::length(name) >= sizeof config.tops[0].name) return;
@@ -194,7 +174,7 @@ int mirrorTemplate(Config& config) {
       at += *reinterpret_cast<const std::uint16_t*>(entry + 16);
       const char kind = entry[18];
       const char* name = entry + 19;
-      if (reserved(name)) continue;
+      if (reservedTop(name)) continue;
       sys::Line<300> from;
       from << "old_root/" << name;
       char target[256];
@@ -220,7 +200,7 @@ int fill(Config& config) {
   if (config.templateTree >= 0) {
     result = mirrorTemplate(config);
   } else {
-    for (const char* name : {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}) {
+    for (const char* name : kMachineTops) {
       if (result == 0) result = mirror(name);
     }
     if (result == 0) result = makeEtc(config.overlay);

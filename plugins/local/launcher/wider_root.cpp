@@ -68,7 +68,8 @@ int showAllAgain(int root) {
   }
 }
 
-// "/repo" of "/repo/src".
+}  // namespace
+
 sys::Line<300> topFolder(const char* path) {
   std::size_t end = 1;
   while (path[end] != 0 && path[end] != '/') ++end;
@@ -76,8 +77,6 @@ sys::Line<300> topFolder(const char* path) {
   top.append(path, end);
   return top;
 }
-
-}  // namespace
 
 Outcome widenRoot(const Config& config, const Birth& birth) {
   const sys::Line<300> top = topFolder(birth.workdir);

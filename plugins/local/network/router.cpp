@@ -141,7 +141,8 @@ int closeRanges(int socket, const Orders& orders) {
 }  // namespace
 
 Failure buildRouter(int userNamespace, int netNamespace, const Orders& orders, Router& router) {
-  sys::Word result = sys::call(__NR_setns, userNamespace, 0x10000000 /* CLONE_NEWUSER */);
+  sys::Word result = 0;
+  if (userNamespace >= 0) result = sys::call(__NR_setns, userNamespace, 0x10000000 /* CLONE_NEWUSER */);
   if (result == 0) result = sys::call(__NR_setns, netNamespace, CLONE_NEWNET);
   if (result < 0) return failed(NetStep::kSandbox, result);
   router.sandbox = sys::socket(kNetlink, kRaw, kRouteProtocol);

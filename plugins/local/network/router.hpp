@@ -19,7 +19,8 @@ struct Router {
 };
 
 // Caller: a process of its own, in the user namespace above the sandbox's. It ends up in the sandbox's user namespace
-// and a new network namespace, linked to the sandbox's; every closed range is closed.
+// and a new network namespace, linked to the sandbox's; every closed range is closed. `userNamespace` is -1 where the
+// caller is in the sandbox's already.
 Failure buildRouter(int userNamespace, int netNamespace, const Orders& orders, Router& router);
 // Waits until the helper's tap0 is there.
 Failure waitForTap(const Router& router, std::int64_t deadlineMs);

@@ -15,6 +15,7 @@ using network::Orders;
 Orders orders;
 network::Outcome outcome;
 int netNamespace = -1, lifetime = -1, userNamespace = -1;
+bool within;  // this process is in the sandbox's user namespace
 
 Failure failed(NetStep step, sys::Word error) { return {step, static_cast<int>(-error)}; }
 
@@ -62,18 +63,19 @@ Failure takeOnUser() {
   return result < 0 ? failed(NetStep::kUser, result) : Failure{};
 }
 
-// The sandbox's user namespace from its network namespace, and the launcher's as its parent. The launcher's is not
-// there where the sandbox was made without one (by root): then the sandbox's is joined from here.
+// The sandbox's user namespace from its network namespace, and the launcher's as its parent. A launcher has none of its
+// own where bubblewrap makes the sandbox's: then only in the latter there is the right to make further namespaces.
 Failure joinOuter() {
   constexpr unsigned long kOwner = 0xb701 /* NS_GET_USERNS */, kParent = 0xb702 /* NS_GET_PARENT */;
   userNamespace = sys::ioctl(netNamespace, kOwner, 0);
   if (userNamespace < 0) return failed(NetStep::kNamespaces, userNamespace);
   const int outer = sys::ioctl(userNamespace, kParent, 0);
   if (outer < 0) return failed(NetStep::kNamespaces, outer);
-  const sys::Word result = sys::call(__NR_setns, outer, CLONE_NEWUSER);
+  sys::Word result = sys::call(__NR_setns, outer, CLONE_NEWUSER);
   sys::closeFd(outer);
-  // EINVAL: this process is there already.
-  return result < 0 && result != -sys::kEinval ? failed(NetStep::kOuter, result) : Failure{};
+  within = result == -sys::kEinval;  // this process is in the outer one already
+  if (within) result = sys::call(__NR_setns, userNamespace, CLONE_NEWUSER);
+  return result < 0 ? failed(NetStep::kOuter, result) : Failure{};
 }
 
 // The pid by which /proc shows this process: that of the host's, not of our own namespace.
@@ -89,14 +91,33 @@ struct Word {
   int pid;
 };
 
+// Whoever looks at another's namespaces must be allowed all that the other is. pasta gives up most of its rights before
+// it looks, so where it is in the router's user namespace itself, it is shown one who has none. True in that process.
+bool leaveHolder(Failure& failure) {
+  const sys::Word pid = sys::call(__NR_fork);
+  if (pid < 0) failure = failed(NetStep::kSupervisor, pid);
+  if (pid != 0) return false;
+  const struct {
+    std::uint32_t version;
+    int pid;
+  } header{0x20080522, 0};
+  const std::uint32_t none[6] = {};
+  sys::call(__NR_capset, sys::word(&header), sys::word(none));
+  return true;
+}
+
 // The router's builder: answers on `pipe` when the helper may be started, then when the way is open.
 [[noreturn]] void runRouter(int pipe, std::int64_t deadlineMs) {
   network::Router router;
-  Word word{network::buildRouter(userNamespace, netNamespace, orders, router), 0};
+  Word word{network::buildRouter(within ? -1 : userNamespace, netNamespace, orders, router), 0};
+  const bool holder = within && word.failure.ok() && leaveHolder(word.failure);
   sys::prctl(4 /* PR_SET_DUMPABLE */, 1);  // so that the helper may open /proc/PID/ns
-  word.pid = pidInProc();
-  sys::writeFd(pipe, &word, sizeof word);
+  if (holder || !within || !word.failure.ok()) {
+    word.pid = pidInProc();
+    sys::writeFd(pipe, &word, sizeof word);
+  }
   if (!word.failure.ok()) sys::exitNow(1);
+  while (holder) sys::call(__NR_pause);
   word.failure = network::waitForTap(router, deadlineMs);
   if (word.failure.ok()) word.failure = network::connectTap(router, orders);
   sys::writeFd(pipe, &word, sizeof word);
@@ -107,6 +128,8 @@ struct Word {
 [[noreturn]] void runHelper(int pid, int output) {
   sys::Line<16> target;
   target << pid;
+  sys::Line<32> file;
+  file << "/proc/" << pid << "/ns/net";
   const std::uint64_t none = 0;
   sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, sys::word(&none), 0, 8);
   sys::dup3(output, 1, 0);
@@ -141,7 +164,9 @@ struct Word {
                                "tap0",
                                "--dns-forward",
                                "192.0.0.3",
-                               target.text(),
+                               within ? "--netns-only" : target.text(),
+                               within ? "--netns" : nullptr,
+                               file.text(),
                                nullptr};
   const char* const slirp[] = {
       "slirp4netns",      "--mtu",       "65520", "--cidr", "192.0.0.0/24", "--disable-host-loopback",
@@ -247,7 +272,7 @@ Failure supervise() {
 
 }  // namespace
 
-int helperMain() {
+int helperMain(int) {
   sys::closeRange(network::kSupervisorSocket + 1, ~0U);
   const int null = sys::openAt(AT_FDCWD, "/dev/null", O_RDWR);
   for (int i = 0; i < 3; ++i) sys::dup3(null, i, 0);

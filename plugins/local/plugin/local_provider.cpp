@@ -271,8 +271,9 @@ class LocalProvider {
     const std::string_view engine = config.text("engine").value_or("auto");
     if (engine == "namespaces") options.engine = EngineKind::kNamespaces;
     if (engine == "root") options.engine = EngineKind::kRoot;
+    if (engine == "bubblewrap" || engine == "bwrap") options.engine = EngineKind::kBubblewrap;
     if (!options.engine && engine != "auto") {
-      throw plugin::Error(CSDK_INVALID_ARGUMENT, "'engine' must be auto, namespaces or root")
+      throw plugin::Error(CSDK_INVALID_ARGUMENT, "'engine' must be auto, namespaces, root or bubblewrap")
           .fix("leave it out, or say which: COMPUTESDK_LOCAL_ENGINE=namespaces");
     }
     return options;

@@ -153,7 +153,7 @@ void tryInChild(probe::Try which, int (*attempt)()) {
 
 }  // namespace
 
-int helperMain() {
+int helperMain(int) {
   sys::closeRange(probe::kProbeSocket + 1, ~0U);
   findings = static_cast<Findings*>(sys::map(4096, sys::kReadWrite, sys::kMapShared | 0x20 /* ANONYMOUS */, -1));
   if (findings == nullptr) return 1;

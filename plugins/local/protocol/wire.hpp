@@ -35,6 +35,7 @@ enum class FrameType : std::uint16_t {
   kAttach,      // fd: a new init's end. No answer: init sends kReady on it
   kKeep,        // u64 ms, then meta: it no longer dies with its host but is registered; answered by kReply
   kReply = 48,  // ReplyBody
+  kRefused,     // launcher -> creator: what bubblewrap said when it made no sandbox
   // host -> init, on init's end. fd 0 is always the call's own channel
   kExec = 64,    // ExecBody, cwd, argv, env; fds: call, stdin, stdout, stderr (foreground)
   kDial,         // u64 port; answered by kDialled with the connected fd
@@ -55,6 +56,8 @@ enum class FrameType : std::uint16_t {
   kUsageReply,      // UsageBody
   kOutputGrew,      // nothing: look at the ring
   kFrozen,          // ReplyBody; fd: the folder of all that can be written
+  // init -> launcher
+  kBorn,  // from inside bubblewrap: it runs; fd: its pidfd
   // host -> init, on a call's channel
   kSignal = 128,  // u64 number
   kCloseInput,    // of a background command
@@ -98,6 +101,7 @@ enum class Step : std::uint32_t {
   kSeccomp,
   kNetworkHelper,
   kFull,
+  kBubblewrap,
 };
 
 enum StartFlags : std::uint32_t {
@@ -105,6 +109,7 @@ enum StartFlags : std::uint32_t {
   kStartUnisolated = 2,
   kStartOverlay = 4,       // the base's folders can be written, each sandbox in its own way
   kStartWithoutUsers = 8,  // no user namespaces: the launcher stays root, and each sandbox takes on a uid of its own
+  kStartBubblewrap = 16,   // bubblewrap makes the namespaces; its path follows the layers
 };
 
 struct StartBody {
@@ -338,6 +343,7 @@ struct StartRequest {
   Text templateFolder;
   StartMount mounts[kMaxMounts];
   Text layers[kMaxLayers];
+  Text bubblewrap;
 };
 
 // False also when there are more mounts or layers than there is room for.
@@ -352,6 +358,7 @@ inline bool parseStart(const char* body, std::size_t size, StartRequest& request
     request.mounts[i].writable = reader.pod<std::uint32_t>() != 0;
   }
   for (std::uint32_t i = 0; i < request.body.layers; ++i) request.layers[i] = reader.text(4095);
+  if ((request.body.flags & kStartBubblewrap) != 0) request.bubblewrap = reader.text(4095);
   return reader.atEnd();
 }
 

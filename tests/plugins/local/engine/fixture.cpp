@@ -59,11 +59,13 @@ EngineOptions SandboxTest::options() const {
   EngineOptions options;
   options.registryDirectory = scratch_.path();
   if (rootEngine()) options.engine = EngineKind::kRoot;
+  if (bubblewrapEngine()) options.engine = EngineKind::kBubblewrap;
   options.useCgroups = getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr;
   return options;
 }
 
 bool rootEngine() { return getenv("COMPUTESDK_TEST_ROOT_ENGINE") != nullptr; }
+bool bubblewrapEngine() { return getenv("COMPUTESDK_TEST_BUBBLEWRAP_ENGINE") != nullptr; }
 
 SandboxTest::SandboxTest() : engine_(options()) {}
 

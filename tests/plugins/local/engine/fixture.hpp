@@ -36,6 +36,8 @@ Output runSpec(Sandbox& sandbox, ExecSpec spec);
 
 // Whether sandboxes are to be made without user namespaces (COMPUTESDK_TEST_ROOT_ENGINE).
 bool rootEngine();
+// Whether by bubblewrap (COMPUTESDK_TEST_BUBBLEWRAP_ENGINE).
+bool bubblewrapEngine();
 
 class SandboxTest : public ::testing::Test {
  protected:
