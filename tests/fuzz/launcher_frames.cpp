@@ -28,6 +28,7 @@ void start(const char* body, std::size_t size) {
     checkText(mount.target, 4095, body, size);
   }
   for (const wire::Text& layer : request.layers) checkText(layer, 4095, body, size);
+  checkText(request.bubblewrap, 4095, body, size);
 }
 
 void create(const char* body, std::size_t size) {
@@ -84,6 +85,13 @@ std::string startBody(std::uint32_t mounts, std::uint32_t layers) {
   return body;
 }
 
+std::string bubblewrapBody() {
+  wire::StartBody head{};
+  head.flags = wire::kStartBubblewrap;
+  head.sandboxUid = 1000;
+  return bodyOf(head) + textOf("") + textOf("/usr/bin/bwrap");
+}
+
 std::string createBody() {
   wire::CreateBody head{};
   head.flags = wire::kCreateRegistered;
@@ -101,6 +109,7 @@ std::vector<std::string> seeds() {
   std::vector<std::string> all{frame(FrameType::kStart, startBody(0, 0)),
                                frame(FrameType::kStart, startBody(3, 0)),
                                frame(FrameType::kStart, startBody(16, 64)),
+                               frame(FrameType::kStart, bubblewrapBody()),
                                frame(FrameType::kCreate, createBody()),
                                frame(FrameType::kHello, std::string(wire::kTokenSize, 't')),
                                frame(FrameType::kAttach, {}),

@@ -1,19 +1,21 @@
 #include "choice.hpp"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "diagnosis.hpp"
 #include "identity.hpp"
 
 namespace computesdk::local {
 namespace {
 
 Error impossible(std::string message, std::string why, std::string fix) {
-  return {.kind = ErrorClass::kUnimplemented,
-          .message = std::move(message),
-          .why = std::move(why),
-          .fix = std::move(fix)};
+  return {
+      .kind = ErrorClass::kUnimplemented, .message = std::move(message), .why = std::move(why), .fix = std::move(fix)};
 }
 
 Status canMeetAsRoot(const CreateSpec& spec) {
@@ -104,11 +106,12 @@ Result<std::string> findBubblewrap(const std::string& given) {
 Error explainBubblewrap(std::string_view said, std::span<const Mount> mounts) {
   while (!said.empty() && (said.back() == '\n' || said.back() == '\0')) said.remove_suffix(1);
   if (said.starts_with("bwrap: ")) said.remove_prefix(7);
-  Error error;
-  error.kind = ErrorClass::kUnavailable;
+  const bool usedUp = contains(said, "ENOSPC");
+  const protocol::Step step =
+      !usedUp && contains(said, "/proc") ? protocol::Step::kMountProc : protocol::Step::kCloneOuter;
+  Error error = explain(step, usedUp ? ENOSPC : EPERM, readMachineFacts());
   error.message = "bubblewrap could not make a sandbox";
-  error.why = said.empty() ? "It was ended before it had." : std::string(said) + ".";
-  error.fix = "Try what it may do: bwrap --unshare-all --ro-bind / / true. Its package may lack an AppArmor profile.";
+  error.why = said.empty() ? "It was ended before it had." : "It said: " + std::string(said) + ". " + error.why;
   for (const Mount& mount : mounts) {
     if (!contains(said, "newroot" + mount.target) && !contains(said, mount.source)) continue;
     error.kind = ErrorClass::kInvalidArgument;

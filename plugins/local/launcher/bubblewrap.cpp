@@ -234,8 +234,8 @@ void becomeBubblewrap(const Config& config, Birth& birth, int complaint) {
     const std::uint64_t none = 0;
     sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, sys::word(&none), 0, 8);
     const char* const environment[] = {nullptr};
-    outcome = failed(Step::kBubblewrap, sys::call(__NR_execve, sys::word(config.program),
-                                                  sys::word(arguments.list()), sys::word(environment)));
+    outcome = failed(Step::kBubblewrap, sys::call(__NR_execve, sys::word(config.program), sys::word(arguments.list()),
+                                                  sys::word(environment)));
   }
   const protocol::ReadyBody body{outcome.step, outcome.error};
   if (birth.host >= 0) sendBody(birth.host, protocol::FrameType::kReady, body);

@@ -62,9 +62,11 @@ int leaveKeeper(const Config& config) {
   } while (ended > 0 && ended != launcher);
   self.config = &config;
   self.ownPid = static_cast<int>(sys::call(__NR_getpid));
-  do {
+  while ((ended = sys::call(__NR_wait4, -1, 0, 1 /* WNOHANG */, 0)) >= 0) {
+    if (ended > 0) continue;
     killDescendants();
-  } while (sys::call(__NR_wait4, -1, 0, 0, 0) > 0);
+    sys::call(__NR_wait4, -1, 0, 0, 0);
+  }
   sys::exitNow(0);
 }
 

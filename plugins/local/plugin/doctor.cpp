@@ -45,8 +45,9 @@ std::string check(const Finding& finding) {
 std::string doctorJson(const probe::Report& report) {
   std::string checks;
   for (const Finding& finding : report.findings) {
-    // There is no engine that would use it, so nobody is to install it.
-    if (finding.primitive == Primitive::kBubblewrap) continue;
+    // Where the first engine works nobody is to install what the last one needs.
+    const bool spare = finding.primitive == Primitive::kBubblewrap && finding.verdict != Verdict::kOk;
+    if (spare && report.canIsolate()) continue;
     if (!checks.empty()) checks += ',';
     checks += check(finding);
   }

@@ -95,7 +95,10 @@ Cause causeOf(Primitive primitive, int error, const std::string& detail, Machine
     case Primitive::kTerminals: return {"a private /dev/pts cannot be mounted: " + said(error), "sudo modprobe devpts"};
     case Primitive::kTun: return network(machine, error);
     case Primitive::kNetworkHelper: return {"neither pasta nor slirp4netns is installed", "sudo apt-get install passt"};
-    case Primitive::kBubblewrap: return {"bwrap is not installed", "sudo apt-get install bubblewrap"};
+    case Primitive::kBubblewrap:
+      if (error == ENOENT) return {"bwrap is not installed", "sudo apt-get install bubblewrap"};
+      return {"bwrap makes no namespaces either: bwrap --unshare-user --ro-bind / / true fails",
+              "sudo dmesg | grep -i -E 'apparmor|selinux|audit' | tail"};
     case Primitive::kMemfd:
       if (machine.read("/proc/sys/vm/memfd_noexec") == "2") {
         return {"vm.memfd_noexec is 2", "sudo sysctl -w vm.memfd_noexec=1"};

@@ -104,10 +104,9 @@ class RealMachine final : public Machine {
     }
     if (primitive == Primitive::kBubblewrap) {
       for (const char* path : {"/usr/bin/bwrap", "/usr/local/bin/bwrap"}) {
-        if (::access(path, X_OK) == 0) {
-          detail = path;
-          return 0;
-        }
+        if (::access(path, X_OK) != 0) continue;
+        detail = path;
+        return tryBubblewrap(path);
       }
       return ENOENT;
     }
@@ -134,6 +133,23 @@ class RealMachine final : public Machine {
   bool root() override { return ::geteuid() == 0; }
 
  private:
+  static int tryBubblewrap(const char* path) {
+    const char* const arguments[] = {path, "--unshare-user", "--unshare-pid", "--ro-bind", "/",
+                                     "/",  "--proc",         "/proc",         "true",      nullptr};
+    char* const environment[] = {nullptr};
+    posix_spawn_file_actions_t quiet;
+    ::posix_spawn_file_actions_init(&quiet);
+    for (int fd = 0; fd < 3; ++fd) ::posix_spawn_file_actions_addopen(&quiet, fd, "/dev/null", O_RDWR, 0);
+    pid_t pid = 0;
+    const int spawned = ::posix_spawn(&pid, path, &quiet, nullptr, const_cast<char* const*>(arguments), environment);
+    ::posix_spawn_file_actions_destroy(&quiet);
+    if (spawned != 0) return spawned;
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EPERM;
+  }
+
   // Looks, and makes nothing: a delegation moves processes.
   static int tryCgroups(std::string& detail) {
     const auto tree = limits::realFileTree();

@@ -108,7 +108,7 @@ class Network : public ::testing::TestWithParam<Helper> {
   Status connect(std::chrono::milliseconds timeout = std::chrono::milliseconds(10000)) {
     Status status = okStatus();
     internet->onHost([&] {
-      sandbox = std::make_unique<SandboxStandIn>();
+      sandbox = std::make_unique<SandboxStandIn>(launcherAbove);
       JoinRequest request;
       request.helper = helper;
       request.netNamespace = sandbox->netNamespace();
@@ -121,12 +121,15 @@ class Network : public ::testing::TestWithParam<Helper> {
     return status;
   }
 
+  void reachesTheInternetAndNothingElse();
+
+  bool launcherAbove = true;
   HelperProgram helper;
   std::unique_ptr<SmallInternet> internet;
   std::unique_ptr<SandboxStandIn> sandbox;
 };
 
-TEST_P(Network, ReachesTheInternetAndNothingElse) {
+void Network::reachesTheInternetAndNothingElse() {
   const Status status = connect();
   ASSERT_TRUE(status.ok()) << status.error().message << ": " << status.error().why;
   std::vector<Attempt> good = {
@@ -149,6 +152,13 @@ TEST_P(Network, ReachesTheInternetAndNothingElse) {
     for (const std::string& one : allowed) reached.erase(one);
     EXPECT_THAT(reached, IsEmpty()) << "way " << static_cast<int>(way);
   }
+}
+
+TEST_P(Network, ReachesTheInternetAndNothingElse) { reachesTheInternetAndNothingElse(); }
+
+TEST_P(Network, TheSameWithoutALauncherAbove) {
+  launcherAbove = false;
+  reachesTheInternetAndNothingElse();
 }
 
 TEST_P(Network, AClosedAddressIsRefusedAtOnce) {

@@ -42,9 +42,9 @@ void put(const char* path, const char* text) {
   ::close(fd);
 }
 
-void mapTo(uid_t outer) {
+void map(uid_t inner, uid_t outer) {
   char line[64];
-  std::snprintf(line, sizeof line, "1000 %u 1", static_cast<unsigned>(outer));
+  std::snprintf(line, sizeof line, "%u %u 1", static_cast<unsigned>(inner), static_cast<unsigned>(outer));
   put("/proc/self/setgroups", "deny");
   put("/proc/self/uid_map", line);
   put("/proc/self/gid_map", line);
@@ -138,10 +138,11 @@ void tryAll(const Order* orders, std::size_t count, int* results, int patienceMs
   }
 }
 
-[[noreturn]] void beInit(int channel) {
+[[noreturn]] void beInit(int channel, bool launcherAbove) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const uid_t uid = ::geteuid();
   must(::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0, 92);
-  mapTo(1000);
+  map(launcherAbove ? 1000 : 0, launcherAbove ? 1000 : uid);
   sendWithFd(channel, ::getpid(), ::open("/proc/self/ns/net", O_RDONLY));
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct none[2] = {};
@@ -158,17 +159,19 @@ void tryAll(const Order* orders, std::size_t count, int* results, int patienceMs
   }
 }
 
-[[noreturn]] void beLauncher(int channel) {
+[[noreturn]] void beLauncher(int channel, bool launcherAbove) {
   if (::geteuid() == 0) {
     must(::setresgid(kSandboxUid, kSandboxUid, kSandboxUid) == 0, 95);
     must(::setresuid(kSandboxUid, kSandboxUid, kSandboxUid) == 0, 95);
     ::prctl(PR_SET_DUMPABLE, 1);
   }
   const uid_t uid = ::geteuid();
-  must(::unshare(CLONE_NEWUSER) == 0, 96);
-  mapTo(uid);
+  if (launcherAbove) {
+    must(::unshare(CLONE_NEWUSER) == 0, 96);
+    map(1000, uid);
+  }
   const pid_t init = computesdk::testing::plainFork();
-  if (init == 0) beInit(channel);
+  if (init == 0) beInit(channel, launcherAbove);
   ::close(channel);
   ::waitpid(init, nullptr, 0);
   ::_exit(0);
@@ -178,13 +181,13 @@ void tryAll(const Order* orders, std::size_t count, int* results, int patienceMs
 
 uid_t SandboxStandIn::uid() const { return ::geteuid() == 0 ? kSandboxUid : ::geteuid(); }
 
-SandboxStandIn::SandboxStandIn() {
+SandboxStandIn::SandboxStandIn(bool launcherAbove) {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) std::abort();
   channel_.reset(pair[0]);
   // Both end when the channel does.
   launcher_ = computesdk::testing::plainFork();
-  if (launcher_ == 0) beLauncher(pair[1]);
+  if (launcher_ == 0) beLauncher(pair[1], launcherAbove);
   ::close(pair[1]);
   iovec part{&init_, sizeof init_};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};

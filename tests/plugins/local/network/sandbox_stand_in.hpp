@@ -30,7 +30,8 @@ struct Attempt {
 class SandboxStandIn {
  public:
   // Call it where the sandbox is to be born: its supervisor and pasta live in the caller's network namespace.
-  SandboxStandIn();
+  // Without `launcherAbove` its user namespace is the only one, as bubblewrap makes it.
+  explicit SandboxStandIn(bool launcherAbove = true);
   ~SandboxStandIn();
   int netNamespace() const { return namespace_.get(); }
   int lifetime() const { return lifetime_.get(); }

@@ -16,6 +16,7 @@
 #include <fuzz/mutator.hpp>
 
 #include "../engine/fixture.hpp"
+#include "engine/choice.hpp"
 #include "engine/launcher_client.hpp"
 #include "engine/registry_folder.hpp"
 #include "engine/sandbox_state.hpp"
@@ -144,6 +145,12 @@ class LiveFrames : public ::testing::Test {
     registry_ = std::move(*registry);
     LauncherKey key;
     if (rootEngine()) key.engine = EngineKind::kRoot;
+    if (bubblewrapEngine()) {
+      const auto program = findBubblewrap();
+      EXPECT_TRUE(program.ok()) << program.error().fix;
+      key.engine = EngineKind::kBubblewrap;
+      if (program.ok()) key.bubblewrap = *program;
+    }
     GroupSource groups;
     if (getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr) groups.tree = limits::realFileTree();
     auto launcher = Launcher::start(key, registry_.get(), groups);

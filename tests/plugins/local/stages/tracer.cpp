@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <support/plain_fork.hpp>
@@ -72,7 +73,7 @@ class ChildSignal {
 
 class Tracer {
  public:
-  Tracer(Role victim, int stop) : victim_(victim), stop_(stop) {}
+  Tracer(const Lineage& lineage, Role victim, int stop) : lineage_(lineage), victim_(victim), stop_(stop) {}
 
   Walk run(const std::function<int()>& host) {
     int go[2];
@@ -155,8 +156,9 @@ class Tracer {
     return counted_ == pid;
   }
 
-  static Role below(Role role) {
-    return role == Role::kCommand ? role : static_cast<Role>(static_cast<std::uint8_t>(role) + 1);
+  Role below(Role role) const {
+    const auto found = std::find(lineage_.begin(), lineage_.end(), role);
+    return role == Role::kCommand || found == lineage_.end() ? Role::kCommand : *(found + 1);
   }
 
   // Of one that stopped before its parent reported it: the parent still stands at that report.
@@ -177,6 +179,7 @@ class Tracer {
     }
   }
 
+  const Lineage& lineage_;
   const Role victim_;
   const int stop_;
   int stops_ = 0;
@@ -189,13 +192,19 @@ class Tracer {
 }  // namespace
 
 const char* toString(Role role) {
-  constexpr const char* kNames[] = {"host", "starter", "launcher", "init", "command"};
+  constexpr const char* kNames[] = {"host", "starter", "keeper", "launcher", "bubblewrap", "init", "command"};
   return kNames[static_cast<std::uint8_t>(role)];
 }
 
-Walk walk(const std::function<int()>& host, Role victim, int stop) {
+Lineage lineage(bool bubblewrap) {
+  using enum Role;
+  if (bubblewrap) return {kHost, kStarter, kKeeper, kLauncher, kBubblewrap, kInit, kCommand};
+  return {kHost, kStarter, kLauncher, kInit, kCommand};
+}
+
+Walk walk(const std::function<int()>& host, const Lineage& roles, Role victim, int stop) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  return Tracer(victim, stop).run(host);
+  return Tracer(roles, victim, stop).run(host);
 }
 
 std::string awaitNobody(int seconds) {

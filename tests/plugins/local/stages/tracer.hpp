@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace computesdk::local::testing {
 
+enum class Role : std::uint8_t { kHost, kStarter, kKeeper, kLauncher, kBubblewrap, kInit, kCommand };
 // Who cloned whom tells the roles apart: each is the child of the one before.
-enum class Role : std::uint8_t { kHost, kStarter, kLauncher, kInit, kCommand };
+using Lineage = std::vector<Role>;
+Lineage lineage(bool bubblewrap);
 const char* toString(Role role);
 
 struct Walk {
@@ -22,7 +25,7 @@ struct Walk {
 // returns when none of them is left, also of those that lost their parent. A victim of stop 0 is never killed.
 //
 // Not thread-safe: reaps every child of this process, and makes it their reaper of orphans.
-Walk walk(const std::function<int()>& host, Role victim, int stop);
+Walk walk(const std::function<int()>& host, const Lineage& roles, Role victim, int stop);
 
 // Waits until this process has no child left. Who is still there after `seconds`: "" for nobody. They are killed then.
 std::string awaitNobody(int seconds);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -49,6 +50,7 @@ class Stages : public ::testing::TestWithParam<Case> {
     options.registryDirectory = scratch_.path();
     options.useCgroups = getenv("COMPUTESDK_TEST_NO_CGROUPS") == nullptr;
     if (rootEngine()) options.engine = EngineKind::kRoot;
+    if (bubblewrapEngine()) options.engine = EngineKind::kBubblewrap;
     return options;
   }
 
@@ -71,7 +73,11 @@ class Stages : public ::testing::TestWithParam<Case> {
 
 TEST_P(Stages, NothingIsLeft) {
   const Case& given = GetParam();
-  const Walk whole = walk([&] { return live(options(), specFor(given.mode, Milliseconds(60000))); }, given.victim, 0);
+  const Lineage roles = lineage(bubblewrapEngine() && given.mode != Mode::kWithoutIsolation);
+  const auto walkFor = [&](Milliseconds ttl, int stop) {
+    return walk([&] { return live(options(), specFor(given.mode, ttl)); }, roles, given.victim, stop);
+  };
+  const Walk whole = walkFor(Milliseconds(60000), 0);
   ASSERT_EQ(whole.alive, "");
   ASSERT_EQ(whole.hostCode, 0);
   startAgain();
@@ -79,7 +85,7 @@ TEST_P(Stages, NothingIsLeft) {
   int stages = 0;
   for (int stop = given.first; !HasFailure(); stop += given.step, ++stages) {
     SCOPED_TRACE(std::string("the ") + toString(given.victim) + " was killed at its stop " + std::to_string(stop));
-    const Walk one = walk([&] { return live(options(), specFor(given.mode, Milliseconds(150))); }, given.victim, stop);
+    const Walk one = walkFor(Milliseconds(150), stop);
     ASSERT_EQ(one.alive, "");
     leftovers.beforeNextStart();
     startAgain();
@@ -107,8 +113,18 @@ std::vector<Case> cases(bool every) {
                           {"HostWithoutIsolation", Role::kHost, Mode::kWithoutIsolation, 5, 16},
                           {"LauncherWithoutIsolation", Role::kLauncher, Mode::kWithoutIsolation, 11, 16},
                           {"InitWithoutIsolation", Role::kInit, Mode::kWithoutIsolation, 14, 304}};
+  if (bubblewrapEngine()) {
+    cases.push_back({"Keeper", Role::kKeeper, Mode::kDiesWithHost, 3, 4});
+    cases.push_back({"Bubblewrap", Role::kBubblewrap, Mode::kDiesWithHost, 6, 48});
+    cases.push_back({"BubblewrapOfARegisteredOne", Role::kBubblewrap, Mode::kRegistered, 31, 48});
+  }
   for (Case& one : cases) {
-    if (every) one.first = 1, one.step /= 16;  // without isolation, an init looks through all of /proc: many calls
+    if (every) {  // without isolation, an init looks through all of /proc: many calls
+      one.first = 1;
+      one.step = std::max(1, one.step / 16);
+    } else if (bubblewrapEngine() && one.victim == Role::kInit) {
+      one.step *= 4;  // bubblewrap's own calls come first
+    }
   }
   return cases;
 }
