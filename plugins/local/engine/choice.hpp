@@ -26,7 +26,7 @@ std::string alsoFailed(EngineKind engine, const Error& error);
 // else /usr/bin, /usr/local/bin and then PATH. kUnavailable names the package.
 Result<std::string> findBubblewrap(const std::string& given = {});
 
-// When bubblewrap ended without a sandbox: from what it said. kInvalidArgument for one of the mounts, else kUnavailable.
+// When bubblewrap ended without a sandbox: from what it said. kInvalidArgument for a mount of these, else kUnavailable.
 Error explainBubblewrap(std::string_view said, std::span<const Mount> mounts);
 
 }  // namespace computesdk::local

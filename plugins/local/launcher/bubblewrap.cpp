@@ -1,4 +1,4 @@
-// From a fresh clone of the launcher to bubblewrap: what it is told to make, which is the same room that makeRoom makes.
+// From a fresh clone of the launcher to bubblewrap: what it is told to make, the same room that makeRoom makes.
 //
 // It starts with an empty environment and three descriptors beside the standard ones: of whatever a program is given by
 // bubblewrap's caller, bubblewrap takes nothing away.
