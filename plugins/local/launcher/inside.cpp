@@ -55,7 +55,9 @@ int leaveKeeper(const Config& config) {
   if (launcher <= 0) return launcher;
   const std::uint64_t all = ~std::uint64_t{0};
   sys::call(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, sys::word(&all), 0, 8);
-  sys::closeRange(kLauncherSocket + 1, ~0U);  // the host hears of our end on that one, when all is done
+  // Nothing is kept but the launcher's line to its host, who hears of the end on it when all is done.
+  sys::closeRange(0, kLauncherSocket - 1);
+  sys::closeRange(kLauncherSocket + 1, ~0U);
   sys::Word ended;
   do {
     ended = sys::call(__NR_wait4, -1, 0, 0, 0);

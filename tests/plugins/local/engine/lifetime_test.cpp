@@ -1,5 +1,6 @@
 // How sandboxes begin, are found, and end: also when their host does not live to see it.
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -132,6 +133,28 @@ TEST_F(LifetimeTest, dieWithHostLeavesNothing) {
   waitpid(child.pid, nullptr, 0);
   EXPECT_TRUE(eventually([&] { return launchers().empty(); }));
   EXPECT_TRUE(std::filesystem::is_empty(scratch_.path() + "/computesdk/local"));
+}
+
+// Whoever reads what a program prints waits for its end, not for that of the sandboxes that it made.
+TEST_F(LifetimeTest, nobodyKeepsTheCallersStreams) {
+  int pipe[2];
+  ASSERT_EQ(pipe2(pipe, O_CLOEXEC), 0);
+  const EngineOptions same = options();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    for (int stream = 0; stream < 3; ++stream) dup2(pipe[1], stream);
+    Engine engine(same);
+    _exit(engine.create({}).ok() ? 0 : 1);
+  }
+  close(pipe[1]);
+  pollfd end{pipe[0], 0, 0};  // its last writer's
+  EXPECT_EQ(poll(&end, 1, 20000), 1);
+  EXPECT_NE(end.revents & POLLHUP, 0);
+  close(pipe[0]);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(engine_.list()->size(), 1U);
 }
 
 TEST_F(LifetimeTest, launcherEndsWithItsLastSandbox) {
