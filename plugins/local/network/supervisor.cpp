@@ -117,10 +117,11 @@ bool leaveHolder(Failure& failure) {
     sys::writeFd(pipe, &word, sizeof word);
   }
   if (!word.failure.ok()) sys::exitNow(1);
-  while (holder) sys::call(__NR_pause);
-  word.failure = network::waitForTap(router, deadlineMs);
-  if (word.failure.ok()) word.failure = network::connectTap(router, orders);
-  sys::writeFd(pipe, &word, sizeof word);
+  if (!holder) {
+    word.failure = network::waitForTap(router, deadlineMs);
+    if (word.failure.ok()) word.failure = network::connectTap(router, orders);
+    sys::writeFd(pipe, &word, sizeof word);
+  }
   // The helper holds the namespace from now on; but it may look at /proc/PID again, so stay.
   for (;;) sys::call(__NR_pause);
 }
