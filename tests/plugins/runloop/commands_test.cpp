@@ -113,15 +113,18 @@ TEST_F(RunloopCommands, StopsACommandWithAllThatItStarted) {
   // One whose start is cancelled has no id yet.
   fail({.path = "/v1/devboxes/*/execute_async", .slowBytes = 4, .slowMs = 50});
   std::stop_source stop;
+  const std::string running = "cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 87[4]'";
   std::jthread canceller([&](const std::stop_token& ended) {
-    while (!ended.stop_requested() && requests("POST", "/v1/devboxes/").empty()) std::this_thread::yield();
-    std::this_thread::sleep_for(200ms);
+    for (bool seen = false; !seen && !ended.stop_requested();) {
+      const auto count = sandbox.runCommand(nothrow, running);
+      seen = count && count->stdout_ == "1\n";
+    }
     stop.request_stop();
   });
   auto cancelled = sandbox.runCommand(nothrow, "sleep 874", {.stop = stop.get_token()});
   ASSERT_FALSE(cancelled);
   EXPECT_EQ(cancelled.error().code, ErrorCode::cancelled);
-  EXPECT_EQ(sandbox.runCommand("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'sleep 87[4]'").stdout_, "0\n");
+  EXPECT_EQ(sandbox.runCommand(running).stdout_, "0\n");
 }
 
 TEST_F(RunloopCommands, ADevboxThatEndsUnderACommandIsGone) {
