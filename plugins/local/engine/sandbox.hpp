@@ -109,7 +109,8 @@ class Sandbox {
   Result<SandboxStats> stats();
   // Copies all that it wrote, but for /run and /dev/shm, while everything inside stands still. Memory is not kept.
   // kUnimplemented without isolation; kFailedPrecondition (something inside cannot be stopped, or another snapshot is
-  // being taken); kResourceExhausted; kCancelled once `cancelled`, which is asked again and again while files are copied, says so.
+  // being taken); kResourceExhausted; kCancelled once `cancelled`, which is asked again and again while files are
+  // copied, says so.
   Result<SnapshotSummary> snapshot(std::string_view name, const Pairs& metadata,
                                    const std::function<bool()>& cancelled = {});
   // Ends `ttl` from now; 0: never. Gives the new end (wall clock ms, 0: never).

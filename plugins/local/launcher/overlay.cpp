@@ -1,5 +1,5 @@
-// What a sandbox can write is one tmpfs, the current folder while it is set up. Each folder of it is a part: shown as it
-// is, or as the top of an overlay over what a snapshot kept of that part and what the base has.
+// What a sandbox can write is one tmpfs, the current folder while it is set up. Each folder of it is a part: shown as
+// it is, or as the top of an overlay over what a snapshot kept of that part and what the base has.
 #include "helper.hpp"
 
 namespace computesdk::local {

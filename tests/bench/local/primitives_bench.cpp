@@ -1,8 +1,8 @@
 // local_primitives_bench: what the kernel asks for each thing that a sandbox is made of, so that one sees where the
 // microseconds of a create go.
 //
-//   local_primitives_bench --n N   prints METRIC NANOSECONDS, a line a sample: each primitive in a fresh child of its own,
-//                                  timed around the one call
+//   local_primitives_bench --n N   prints METRIC NANOSECONDS, a line a sample: each primitive in a fresh child of its
+//                                  own, timed around the one call
 //
 // One that this machine refuses is said on stderr and left out.
 #include <seccomp_filter.inc.hpp>

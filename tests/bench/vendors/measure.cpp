@@ -231,7 +231,8 @@ void Bench::atOnce() {
   int failed = 0;
   std::string why;
   const auto work = [&] {
-    // Says that it runs, and waits for a line of its own: all of them run at the same time, however slow the machine is.
+    // Says that it runs, and waits for a line of its own: all of them run at the same time, however slow the machine
+    // is.
     bool said = false;
     RunOptions options;
     options.timeout = kLimit;

@@ -1,20 +1,22 @@
 // vendor_bench: what the providers of vendors ask of a service and add to it, through the public API, against the
 // simulators. Each vendor whose simulator and provider are built, in each of its placements, in a process of its own.
 //
-//   vendor_bench --n N [VENDOR…]    prints METRIC VALUE, a line a sample; names begin with the vendor, `e2b/` in process
-//                                   and `e2b.isolated/` in a process of its own
+//   vendor_bench --n N [VENDOR…]    prints METRIC VALUE, a line a sample; names begin with the vendor, `e2b/` in
+//                                   process and `e2b.isolated/` in a process of its own
 //     OPERATION_requests            create, exec, write_1k, read_1k, list, url, destroy: requests,
 //     OPERATION_sent _received      and bytes on the wire, heads included, from us and to us
 //     first_command                 requests of a new Compute from create to the end of the first command
 //     official_first_command        the same of the vendor's own client, by its simplest call (official.json)
-//     official_first_live_command   by the call that hands on stdout and stderr apart while the command runs, as ours does
+//     official_first_live_command   by the call that hands on stdout and stderr apart while the command runs, as ours
+//                                   does
 //     exec  exec_by_hand            nanoseconds: /bin/true by runCommand; the same requests on a plain kept socket. The
 //                                   simulator has the answers ready: what differs is our work alone
 //     exec_program  exec_program_by_hand   the same where it really starts a program; both not for a vendor whose
 //                                   requests hold ids that are used once
 //     in_a_row_connections          connections opened for 1000 execs one after the other
 //     in_a_row_requests             their requests
-//     at_once_threads               200 execs at once: threads of this program, the 200 callers included, and of plug-ins
+//     at_once_threads               200 execs at once: threads of this program, the 200 callers included, and of plug-
+//                                   ins
 //     at_once_resident              bytes: (resident during - before) / 200, of the same processes
 //
 // A failure anywhere ends it with exit code 1, after the others have been measured.
