@@ -116,7 +116,8 @@ std::optional<long long> sample(const Primitive& primitive) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int samples = argc == 3 && std::strcmp(argv[1], "--n") == 0 ? std::atoi(argv[2]) : 0;
+  const int samples =
+      argc == 3 && std::strcmp(argv[1], "--n") == 0 ? static_cast<int>(std::strtol(argv[2], nullptr, 10)) : 0;
   if (samples <= 0) {
     std::fprintf(stderr, "usage: local_primitives_bench --n N\n");
     return 2;

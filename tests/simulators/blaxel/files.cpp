@@ -227,7 +227,7 @@ void BlaxelFiles::addMultipartRoutes(BlaxelSimulator& service, Server& server) {
         const auto form = readForm(exchange);
         if (!form) return respondSandboxError(exchange, 400, "the part must be form data");
         if (!usable(exchange, *form)) return;
-        const std::int64_t number = std::atoll(exchange.request.query["partNumber"].c_str());
+        const std::int64_t number = std::strtoll(exchange.request.query["partNumber"].c_str(), nullptr, 10);
         if (number < 1 || number > 10000) return respondSandboxError(exchange, 400, "partNumber is out of range");
         {
           const std::lock_guard lock(service.mutex_);
