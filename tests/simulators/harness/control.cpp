@@ -101,8 +101,8 @@ void addRequestRoutes(Server& server) {
   });
   server.route("POST", "/_sim/drop", [&server](Exchange& exchange) {
     exchange.close = true;
+    server.dropConnections(exchange.stream);
     exchange.respond(204);
-    server.dropConnections();
   });
 }
 

@@ -101,10 +101,16 @@ TEST_F(HarnessTest, ConnectionsEndUnannounced) {
   EXPECT_EQ(first.status, 200);
   EXPECT_EQ(first.header("connection"), "");
   EXPECT_EQ(client.ask("POST", "/do").status, 0);
-  Client idle(server_.port());
-  EXPECT_EQ(idle.ask("POST", "/do").status, 200);
-  EXPECT_EQ(ask("POST", "/_sim/drop").status, 204);
-  EXPECT_EQ(idle.ask("POST", "/do").status, 0);
+}
+
+TEST_F(HarnessTest, DroppedConnectionsAreDeadBeforeTheAnswer) {
+  for (int i = 0; i < 100; ++i) {
+    Client idle(server_.port());
+    ASSERT_EQ(idle.ask("POST", "/do").status, 200);
+    ASSERT_EQ(ask("POST", "/_sim/drop").status, 204);
+    ASSERT_EQ(idle.ask("POST", "/do").status, 0);
+    ASSERT_EQ(done_, i + 1);
+  }
 }
 
 TEST_F(HarnessTest, RequestsAreCountedAndKept) {

@@ -70,9 +70,11 @@ void Server::intercept(std::function<bool(Exchange&)> handler) {
   interceptor_ = std::move(handler);
 }
 
-void Server::dropConnections() {
+void Server::dropConnections(const Stream& kept) {
   const std::lock_guard lock(mutex_);
-  for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
+  for (const int fd : open_) {
+    if (fd != kept.descriptor()) ::shutdown(fd, SHUT_RDWR);
+  }
 }
 
 void Server::accept() {

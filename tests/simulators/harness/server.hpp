@@ -183,8 +183,9 @@ class Server {
   /// Faults are tried in order; the first that matches is used up.
   void fault(Fault fault);
   void clearFaults();
-  /// Ends all connections, for example those that wait for another request.
-  void dropConnections();
+  /// Ends all connections but one, for example those that wait for another request. Nothing that is sent on them is
+  /// read after it returned.
+  void dropConnections(const Stream& kept);
 
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] std::string url() const;

@@ -39,6 +39,7 @@ class Stream {
   void breakAfter(std::int64_t bytes, bool withReset);
   /// From now on at most `bytes` are written at once, with a pause after each.
   void slowDown(std::size_t bytes, int pauseMs) { pieceBytes_ = bytes, pauseMs_ = pauseMs; }
+  [[nodiscard]] int descriptor() const noexcept { return fd_; }
   [[nodiscard]] std::uint64_t bytesRead() const noexcept { return bytesRead_; }
   [[nodiscard]] std::uint64_t bytesWritten() const noexcept { return bytesWritten_; }
 
