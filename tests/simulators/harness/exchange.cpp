@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace computesdk::simulators {
 namespace {
@@ -148,6 +149,10 @@ bool Exchange::readBody() {
   return true;
 }
 
+void Exchange::ends() {
+  if (ending_) std::exchange(ending_, nullptr)();
+}
+
 bool Exchange::writeHead(const std::string& head) {
   answered_ = true;
   if (!stream.write(head)) close = true;
@@ -166,6 +171,7 @@ void Exchange::endWithFault() {
 }
 
 void Exchange::respond(int status, std::string_view body, std::string_view contentType, const Headers& headers) {
+  ends();
   status_ = status;
   if (truncateLeft_ >= 0) body = body.substr(0, static_cast<std::size_t>(truncateLeft_));
   std::string whole = headOf(status, status == 204 ? std::string_view{} : contentType, headers);
@@ -206,6 +212,7 @@ bool Exchange::chunk(std::string_view data) {
 }
 
 void Exchange::end() {
+  ends();
   if (breakAfter_ < 0 && !sized_ && !stream.write("0\r\n\r\n")) close = true;
   endWithFault();
 }

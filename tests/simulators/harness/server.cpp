@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -114,16 +115,26 @@ void Server::serve(int fd) {
     bool counted = false;
     std::uint64_t in = 0, out = 0;
     for (std::size_t served = 1; more; ++served) {
-      Exchange exchange(stream, early);
+      bool ending = false;
+      Exchange exchange(stream, early, [this, &exchange, &ending] {
+        if (exchange.request.path.starts_with(kControlPrefix)) return;
+        const std::lock_guard lock(mutex_);
+        ending = true;
+        ++ending_;
+      });
       more = exchange.readHead();
       if (!more) break;
       if (served >= options_.maxRequestsPerConnection) exchange.close = true;
       more = serveOne(exchange);
-      if (exchange.request.path.starts_with(kControlPrefix)) continue;
-      const std::lock_guard lock(mutex_);
-      if (!std::exchange(counted, true)) ++stats_.connections;
-      stats_.bytesIn += stream.bytesRead() - std::exchange(in, stream.bytesRead());
-      stats_.bytesOut += stream.bytesWritten() - std::exchange(out, stream.bytesWritten());
+      if (!exchange.request.path.starts_with(kControlPrefix)) {
+        const std::lock_guard lock(mutex_);
+        record(exchange);
+        if (!std::exchange(counted, true)) ++stats_.connections;
+        stats_.bytesIn += stream.bytesRead() - std::exchange(in, stream.bytesRead());
+        stats_.bytesOut += stream.bytesWritten() - std::exchange(out, stream.bytesWritten());
+        if (ending && --ending_ == 0) recorded_.notify_all();
+      }
+      more = more && !exchange.close && !exchange.upgraded_ && exchange.readBody();
     }
     const std::lock_guard lock(mutex_);
     open_.erase(fd);
@@ -161,13 +172,10 @@ std::shared_ptr<const Server::Route> Server::find(Request& request) {
 }
 
 bool Server::serveOne(Exchange& exchange) {
-  const bool control = exchange.request.path.starts_with(kControlPrefix);
-  if (control) return answer(exchange) && !exchange.close && exchange.readBody();
+  if (exchange.request.path.starts_with(kControlPrefix)) return answer(exchange);
   ++requests_;
   exchange.stream.slowDown(0, 0);
-  const bool more = failed(exchange) || answer(exchange);
-  record(exchange);
-  return more && !exchange.close && !exchange.upgraded_ && exchange.readBody();
+  return failed(exchange) || answer(exchange);
 }
 
 // Whether a fault has ended the request.
@@ -205,28 +213,35 @@ bool Server::answer(Exchange& exchange) {
   return true;
 }
 
+// mutex_ is held.
 void Server::record(const Exchange& exchange) {
   constexpr std::size_t kMostKept = 1000, kMostBody = 65536;
   const Request& request = exchange.request;
-  const std::lock_guard lock(mutex_);
   ++stats_.requests;
   recent_.push_back({stats_.requests, request.method, request.target, request.headers,
                      request.body.substr(0, kMostBody), exchange.status_});
   if (recent_.size() > kMostKept) recent_.pop_front();
 }
 
+// A handler that goes on for long after its answer is not waited for without end.
+std::unique_lock<std::mutex> Server::settled() const {
+  std::unique_lock lock(mutex_);
+  recorded_.wait_for(lock, std::chrono::seconds(5), [this] { return ending_ == 0; });
+  return lock;
+}
+
 ServerStats Server::stats() const {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock = settled();
   return stats_;
 }
 
 std::vector<RequestRecord> Server::recentRequests() const {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock = settled();
   return {recent_.begin(), recent_.end()};
 }
 
 void Server::forgetRequests() {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock = settled();
   stats_ = {};
   recent_.clear();
 }

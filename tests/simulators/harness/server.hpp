@@ -3,6 +3,7 @@
 #include "stream.hpp"
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -41,7 +42,9 @@ class WebSocket {
     bool text = false;
     std::string data;
   };
-  explicit WebSocket(Stream& stream, std::string early) : stream_(stream), buffer_(std::move(early)) {}
+  /// `ending` is called once, before the peer can see the end.
+  WebSocket(Stream& stream, std::string early, std::function<void()> ending)
+      : stream_(stream), buffer_(std::move(early)), ending_(std::move(ending)) {}
 
   /// The next message, pings answered on the way. Nothing: the peer closed (closeCode, closeReason) or is gone (1006).
   std::optional<Message> receive();
@@ -59,6 +62,7 @@ class WebSocket {
 
   Stream& stream_;
   std::string buffer_;
+  std::function<void()> ending_;
   std::mutex mutex_;
   std::atomic<bool> closed_{false};
 };
@@ -66,7 +70,9 @@ class WebSocket {
 /// One request being answered, on the thread of its connection.
 class Exchange {
  public:
-  Exchange(Stream& connection, std::string& early) : stream(connection), early_(early) {}
+  /// `ending` is called once, before the peer can see the end of the answer.
+  Exchange(Stream& connection, std::string& early, std::function<void()> ending)
+      : stream(connection), early_(early), ending_(std::move(ending)) {}
 
   Request request;
   Stream& stream;
@@ -89,14 +95,15 @@ class Exchange {
   std::unique_ptr<WebSocket> upgrade(std::string_view subprotocol = {});
 
   // --- faults
-  void raw(std::string_view bytes) { stream.write(bytes), close = true; }
-  void reset() { stream.reset(), close = true; }
-  void cut() { stream.close(), close = true; }
+  void raw(std::string_view bytes) { ends(), stream.write(bytes), close = true; }
+  void reset() { ends(), stream.reset(), close = true; }
+  void cut() { ends(), stream.close(), close = true; }
 
   bool close = false;  ///< the connection ends with this answer
 
  private:
   friend class Server;
+  void ends();
   bool writeHead(const std::string& head);
   void endWithFault();
   bool fill();
@@ -106,6 +113,7 @@ class Exchange {
   std::optional<std::string> take(std::size_t most);
 
   std::string& early_;  ///< read from the connection and not used yet
+  std::function<void()> ending_;
   std::int64_t bodyLeft_ = 0;
   std::int64_t breakAfter_ = -1, truncateLeft_ = -1;
   bool breakWithReset_ = false, quietClose_ = false;
@@ -191,6 +199,7 @@ class Server {
   [[nodiscard]] std::string url() const;
   [[nodiscard]] std::uint64_t connections() const noexcept { return connections_; }
   [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
+  /// Both know of every request whose answer's end a peer may have seen.
   [[nodiscard]] ServerStats stats() const;
   [[nodiscard]] std::vector<RequestRecord> recentRequests() const;
   [[nodiscard]] std::vector<Fault> faults() const;
@@ -214,6 +223,7 @@ class Server {
   void accept();
   void sweep();
   void serve(int fd);
+  std::unique_lock<std::mutex> settled() const;
   bool serveOne(Exchange& exchange);
   bool failed(Exchange& exchange);
   bool answer(Exchange& exchange);
@@ -231,6 +241,8 @@ class Server {
   std::vector<std::shared_ptr<const Route>> routes_;
   std::function<bool(Exchange&)> interceptor_;
   std::vector<Fault> faults_;
+  mutable std::condition_variable recorded_;
+  int ending_ = 0;  ///< answers whose end was sent, or is about to be, and that are not recorded yet
   ServerStats stats_;
   std::deque<RequestRecord> recent_;
   std::unordered_set<int> open_;

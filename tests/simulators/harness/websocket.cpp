@@ -4,6 +4,7 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace computesdk::simulators {
 
@@ -20,7 +21,7 @@ std::unique_ptr<WebSocket> Exchange::upgrade(std::string_view subprotocol) {
   stream.write(head + "\r\n");
   if (breakAfter_ >= 0) stream.breakAfter(breakAfter_, breakWithReset_);
   upgraded_ = true;
-  return std::make_unique<WebSocket>(stream, std::move(early_));
+  return std::make_unique<WebSocket>(stream, std::move(early_), std::exchange(ending_, nullptr));
 }
 
 bool WebSocket::fill(std::size_t bytes) {
@@ -55,6 +56,7 @@ bool WebSocket::ping(std::string_view data) { return frame(9, data, true); }
 
 void WebSocket::close(int code, std::string_view reason) {
   if (closed_.exchange(true)) return;
+  if (ending_) ending_();
   std::string body;
   body += static_cast<char>(code >> 8);
   body += static_cast<char>(code & 0xff);
