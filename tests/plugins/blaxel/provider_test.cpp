@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <thread>
+#include <vendor/vendor_test.hpp>
 
 #include "blaxel/blaxel.hpp"
 #include "gmock/gmock.h"
@@ -14,72 +15,21 @@ namespace computesdk::blaxel::test {
 namespace {
 
 using namespace std::chrono_literals;
-using simulators::BlaxelSimulator;
 using simulators::Fault;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class BlaxelProvider : public testing::Test {
+class BlaxelProvider : public vendor::test::VendorTest {
  protected:
   BlaxelProvider()
-      : running_([this] {
-          auto made = std::make_unique<BlaxelSimulator>();
-          simulator_ = made.get();
-          return made;
-        }()),
-        state_(newFolder()),
-        compute_(config({{"apiKey", std::string(simulators::kBlaxelDefaultKey)}})) {}
-  ~BlaxelProvider() override {
-    compute_.clearConfig();
-    std::error_code ignored;
-    std::filesystem::remove_all(state_, ignored);
+      : VendorTest(std::make_unique<simulators::BlaxelSimulator>(), {std::string(simulators::kBlaxelDefaultKey)}) {
+    compute_.setConfig(config({{"apiKey", std::string(simulators::kBlaxelDefaultKey)}}));
   }
 
-  static std::filesystem::path newFolder() {
-    std::string path = (std::filesystem::temp_directory_path() / "csdk-blaxel-XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr) std::abort();
-    return path;
+  [[nodiscard]] ComputeConfig config(StringMap options) const {
+    options.insert({{"workspace", std::string(simulators::kBlaxelDefaultWorkspace)}, {"apiUrl", url() + "/v0"}});
+    return configOf("blaxel", std::move(options));
   }
-  template <class Options>
-  ComputeConfig configOf(Options options) const {
-    ComputeConfig config;
-    config.provider = "blaxel";
-    config.options = {{"workspace", std::string(simulators::kBlaxelDefaultWorkspace)},
-                      {"apiUrl", running_.url() + "/v0"}};
-    for (const auto& [key, value] : options) config.options[key] = value;
-    config.stateDirectory = state_;
-    config.environment = [](std::string_view) { return std::nullopt; };
-    return config;
-  }
-  ComputeConfig config(std::map<std::string, std::string> options) const { return configOf(std::move(options)); }
-  void fail(Fault fault) { running_.server().fault(std::move(fault)); }
-  std::vector<simulators::RequestRecord> requests(std::string_view method, std::string_view path) {
-    // A request is noted after its answer was sent.
-    const auto giveUp = std::chrono::steady_clock::now() + 10s;
-    while (running_.server().stats().requests < running_.server().requests() &&
-           std::chrono::steady_clock::now() < giveUp) {
-      std::this_thread::yield();
-    }
-    std::vector<simulators::RequestRecord> out;
-    for (auto& request : running_.server().recentRequests()) {
-      if (request.method == method && request.target.starts_with(path)) out.push_back(std::move(request));
-    }
-    return out;
-  }
-  ErrorInfo createError() {
-    auto made = compute_.sandbox().create(nothrow, {});
-    EXPECT_FALSE(made);
-    if (made) return {};
-    for (const std::string& text : {made.error().what, made.error().why, made.error().fix, made.error().vendorText}) {
-      EXPECT_EQ(text.find(simulators::kBlaxelDefaultKey), std::string::npos) << text;
-    }
-    return made.error();
-  }
-
-  BlaxelSimulator* simulator_ = nullptr;
-  simulators::RunningSimulator running_;
-  std::filesystem::path state_;
-  Compute compute_;
 };
 
 TEST_F(BlaxelProvider, SendsWhatItsOwnClientSends) {
@@ -127,7 +77,7 @@ TEST_F(BlaxelProvider, AnUnclearCreateIsLookedUpByItsName) {
     const ErrorInfo error = createError();
     EXPECT_TRUE(error.maybeApplied);
     EXPECT_TRUE(error.orphanGone);
-    EXPECT_THAT(simulator_->sandboxes(), IsEmpty());
+    EXPECT_THAT(alive(), IsEmpty());
   }
   EXPECT_THAT(requests("GET", "/v0/sandboxes?"), IsEmpty()) << "nobody's list is gone through";
 }
@@ -140,7 +90,7 @@ TEST_F(BlaxelProvider, AnotherSandboxOfThatNameIsLeftAlone) {
   EXPECT_EQ(second.error().code, ErrorCode::alreadyExists);
   fail({.path = "/v0/sandboxes", .method = "POST", .status = 500});
   EXPECT_FALSE(compute_.sandbox().create(nothrow, {.options = {{"name", "taken"}}}));
-  EXPECT_EQ(simulator_->sandboxes().size(), 1U);
+  EXPECT_EQ(alive().size(), 1U);
 }
 
 TEST_F(BlaxelProvider, TheEdgeMayGiveUpBeforeASandboxIsMade) {

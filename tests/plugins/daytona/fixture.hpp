@@ -1,59 +1,22 @@
 #pragma once
 
+#include <vendor/vendor_test.hpp>
+
 #include "daytona/daytona.hpp"
-#include "harness/program.hpp"
 
-#include <computesdk/computesdk.hpp>
-
-#include <filesystem>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
-
-// The provider as a program sees it, against a simulator in the same process that can be told to fail.
 namespace computesdk::daytona::test {
 
 inline constexpr std::string_view kKey = simulators::kDaytonaDefaultKey;
 
-class DaytonaTest : public testing::Test {
+class DaytonaTest : public vendor::test::VendorTest {
  protected:
-  DaytonaTest();
-  ~DaytonaTest() override;
+  DaytonaTest() : VendorTest(std::make_unique<simulators::DaytonaSimulator>(), {std::string(kKey)}) {
+    compute_.setConfig(config());
+  }
 
-  [[nodiscard]] ComputeConfig config(std::string_view key = kKey) const;
-  simulators::Server& server() { return running_.server(); }
-  /// A fault for the next requests of a path.
-  void fail(simulators::Fault fault) { server().fault(std::move(fault)); }
-  /// Requests whose method and path begin so, in order.
-  std::vector<simulators::RequestRecord> requests(std::string_view method, std::string_view path);
-  /// Of that header; empty when it was not sent.
-  static std::string header(const simulators::RequestRecord& request, std::string_view lowerName);
-  /// Forgets what was asked so far.
-  void forgetRequests();
-  /// Requests since the start or the last forgetting.
-  std::uint64_t requestCount();
-  /// Ids of sandboxes that are alive at the vendor.
-  std::vector<std::string> alive() { return simulator_->sandboxes(); }
-  /// Fails the test when any part of the error holds the key.
-  static void expectNoSecret(const ErrorInfo& error);
-
-  Sandbox create(const CreateOptions& options = {}) { return compute_.sandbox().create(options); }
-  ErrorInfo createError(const CreateOptions& options = {});
-
- private:
-  /// A request is noted after its answer was sent: waits until all are.
-  void settle();
-
-  simulators::DaytonaSimulator* simulator_;
-  simulators::RunningSimulator running_;
-  std::filesystem::path state_;
-  std::uint64_t forgotten_ = 0;
-
- protected:
-  Compute compute_;
+  [[nodiscard]] ComputeConfig config(std::string_view key = kKey) const {
+    return configOf("daytona", {{"apiKey", std::string(key)}, {"apiUrl", url() + "/api"}});
+  }
 };
 
 }  // namespace computesdk::daytona::test

@@ -1,59 +1,22 @@
 #pragma once
 
+#include <vendor/vendor_test.hpp>
+
 #include "e2b/e2b.hpp"
-#include "harness/program.hpp"
 
-#include <computesdk/computesdk.hpp>
-
-#include <filesystem>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
-
-// The provider as a program sees it, against a simulator in the same process that can be told to fail.
 namespace computesdk::e2b::test {
 
 inline constexpr std::string_view kKey = simulators::kE2bDefaultKey;
 
-class E2bTest : public testing::Test {
+class E2bTest : public vendor::test::VendorTest {
  protected:
-  E2bTest();
-  ~E2bTest() override;
+  E2bTest() : VendorTest(std::make_unique<simulators::E2bSimulator>(), {std::string(kKey), "ea_"}) {
+    compute_.setConfig(config());
+  }
 
-  [[nodiscard]] ComputeConfig config(std::string_view key = kKey) const;
-  simulators::Server& server() { return running_.server(); }
-  /// A fault for the next requests of a path.
-  void fail(simulators::Fault fault) { server().fault(std::move(fault)); }
-  /// Requests whose method and path begin so, in order.
-  std::vector<simulators::RequestRecord> requests(std::string_view method, std::string_view path);
-  /// Of that header; empty when it was not sent.
-  static std::string header(const simulators::RequestRecord& request, std::string_view lowerName);
-  /// Forgets what was asked so far.
-  void forgetRequests();
-  /// Requests since the start or the last forgetting.
-  std::uint64_t requestCount();
-  /// Ids of sandboxes that are alive at the vendor.
-  std::vector<std::string> alive() { return simulator_->sandboxes(); }
-  /// Fails the test when any part of the error holds the key or a sandbox's token.
-  static void expectNoSecret(const ErrorInfo& error);
-
-  Sandbox create(const CreateOptions& options = {}) { return compute_.sandbox().create(options); }
-  ErrorInfo createError(const CreateOptions& options = {});
-
- private:
-  /// A request is noted after its answer was sent: waits until all are.
-  void settle();
-
-  simulators::E2bSimulator* simulator_;
-  simulators::RunningSimulator running_;
-  std::filesystem::path state_;
-  std::uint64_t forgotten_ = 0;
-
- protected:
-  Compute compute_;
+  [[nodiscard]] ComputeConfig config(std::string_view key = kKey) const {
+    return configOf("e2b", {{"apiKey", std::string(key)}, {"apiUrl", url()}, {"sandboxUrl", url()}});
+  }
 };
 
 }  // namespace computesdk::e2b::test
