@@ -1,5 +1,6 @@
 #include "blaxel/box.hpp"
 
+#include "common/scripts.hpp"
 #include "common/shell.hpp"
 #include "common/text.hpp"
 #include "common/token.hpp"
@@ -17,40 +18,6 @@ using vendor::JsonDocument;
 using vendor::JsonValue;
 
 constexpr std::int64_t kScriptSeconds = 30;
-
-/// Arguments: signal, pid. Descendants are found by their parents in /proc. For SIGKILL everything is stopped first,
-/// until nothing new shows up: what does not run cannot fork.
-constexpr std::string_view kSignalTree = R"sh(
-sig=$1 root=$2
-[ -d "/proc/$root" ] || { echo none; exit; }
-look() {
-  table=$(for s in /proc/[0-9]*/stat; do
-    read -r l <"$s" && r=${l##*\) } && r=${r#* } && echo "${l%% *} ${r%% *}"
-  done 2>/dev/null)
-  found=
-  more=1
-  while [ "$more" ]; do
-    more=
-    while read -r p q; do
-      case "$all" in
-        *" $p "*) ;;
-        *" $q "*) all="$all$p " found=1 more=1 ;;
-      esac
-    done <<END
-$table
-END
-  done
-}
-all=" $root "
-[ "$sig" = 9 ] && kill -STOP "$root" 2>/dev/null
-look
-while [ "$sig" = 9 ] && [ "$found" ]; do
-  for p in $all; do kill -STOP "$p"; done 2>/dev/null
-  look
-done
-for p in $all; do kill "-$sig" "$p"; done 2>/dev/null
-echo done
-)sh";
 
 }  // namespace
 
@@ -175,7 +142,7 @@ std::string Box::script(std::string_view text, const std::vector<std::string>& a
 
 bool signalProcess(Box& box, std::int64_t pid, int signal, bool tree) {
   constexpr std::string_view kOne = R"(kill "-$1" "$2" 2>/dev/null && echo done || echo none)";
-  return box.script(tree ? kSignalTree : kOne, {std::to_string(signal), std::to_string(pid)}) != "none";
+  return box.script(tree ? vendor::kSignalTree : kOne, {std::to_string(signal), std::to_string(pid), "self"}) != "none";
 }
 
 }  // namespace computesdk::blaxel

@@ -2,6 +2,7 @@
 
 #include "common/base64.hpp"
 #include "common/results.hpp"
+#include "common/scripts.hpp"
 #include "common/shell.hpp"
 #include "common/text.hpp"
 #include "e2b/run.hpp"
@@ -124,8 +125,12 @@ void followStream(Envd& envd, const ProcessId& id, bool withOutput) {
 
 void followKept(Envd& envd, const ProcessId& id, std::int64_t offset, bool keptOnly) {
   const plugin::Call& call = envd.session().call();
-  const std::vector<std::string> argv = {
-      "-c", std::string(kFollow), "sh", std::to_string(id.pid), std::to_string(offset), keptOnly ? "kept" : "follow"};
+  const std::vector<std::string> argv = {"-c",
+                                         std::string(vendor::kFollowKept),
+                                         "sh",
+                                         std::to_string(id.pid),
+                                         std::to_string(offset),
+                                         keptOnly ? "kept" : "follow"};
   std::optional<std::int64_t> follower;
   try {
     ProcessStream stream(envd, envd.streamRequest("process.Process/Start", startMessage("/bin/sh", argv), 0),

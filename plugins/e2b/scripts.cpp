@@ -1,5 +1,6 @@
 #include "e2b/scripts.hpp"
 
+#include "common/scripts.hpp"
 #include "e2b/stream.hpp"
 
 #include <computesdk/provider/views.hpp>
@@ -11,49 +12,6 @@ using vendor::JsonValue;
 
 constexpr std::size_t kScriptOutputMax = std::size_t{64} << 10;
 constexpr std::int64_t kScriptTimeMs = 20000;
-
-/// Arguments: signal, pid, "self" or "below". Descendants are found by their parents in /proc; "below" waits for the
-/// first one, which a keeper is about to start. For SIGKILL everything is stopped first, until nothing new shows up:
-/// what does not run cannot fork.
-constexpr std::string_view kSignalTree = R"sh(
-sig=$1 root=$2 which=$3
-[ -d "/proc/$root" ] || { echo none; exit; }
-look() {
-  table=$(for s in /proc/[0-9]*/stat; do
-    read -r l <"$s" && r=${l##*\) } && r=${r#* } && echo "${l%% *} ${r%% *}"
-  done 2>/dev/null)
-  found=
-  more=1
-  while [ "$more" ]; do
-    more=
-    while read -r p q; do
-      case "$all" in
-        *" $p "*) ;;
-        *" $q "*) all="$all$p " found=1 more=1 ;;
-      esac
-    done <<END
-$table
-END
-  done
-}
-all=" $root "
-[ "$sig$which" = 9self ] && kill -STOP "$root" 2>/dev/null
-look
-i=0
-while [ "$which" = below ] && [ ! "$found" ] && [ $i -lt 200 ] && kill -0 "$root" 2>/dev/null; do
-  sleep 0.02
-  i=$((i + 1))
-  look
-done
-while [ "$sig" = 9 ] && [ "$found" ]; do
-  for p in $all; do [ "$p" = "$root" ] || kill -STOP "$p"; done 2>/dev/null
-  look
-done
-for p in $all; do
-  [ "$which$p" = "below$root" ] || kill "-$sig" "$p"
-done 2>/dev/null
-echo done
-)sh";
 
 }  // namespace
 
@@ -96,26 +54,6 @@ const std::string_view kOpenGate = R"sh(
 d=/tmp/.computesdk-$(id -u)-$1
 [ -p "$d/go" ] && timeout 1 sh -c 'echo >"$1"' sh "$d/go"
 :
-)sh";
-
-const std::string_view kFollow = R"sh(
-d=/tmp/.computesdk-$(id -u)-$1
-[ -e "$d/out" ] && [ -e "$d/err" ] || exit 0
-out=$(wc -c <"$d/out") err=$(wc -c <"$d/err")
-if [ "$2" -lt 0 ]; then
-  skip=$out skiperr=$err
-else
-  skip=$2 skiperr=0
-  [ "$skip" -gt "$out" ] && skiperr=$((skip - out)) skip=$out
-fi
-if [ "$3" = follow ]; then
-  tail -c "+$((skiperr + 1))" -s 0.05 --pid="$1" -f "$d/err" >&2 &
-  tail -c "+$((skip + 1))" -s 0.05 --pid="$1" -f "$d/out"
-  wait
-else
-  tail -c "+$((skip + 1))" "$d/out"
-  tail -c "+$((skiperr + 1))" "$d/err" >&2
-fi
 )sh";
 
 const std::string_view kOutcome = R"sh(
@@ -185,7 +123,7 @@ std::string runScript(Envd& envd, std::string_view script, const std::vector<std
 
 bool signalTree(Envd& envd, std::int64_t pid, int signal, bool below) {
   const std::string said =
-      runScript(envd, kSignalTree, {std::to_string(signal), std::to_string(pid), below ? "below" : "self"});
+      runScript(envd, vendor::kSignalTree, {std::to_string(signal), std::to_string(pid), below ? "below" : "self"});
   return said != "none";
 }
 

@@ -33,8 +33,6 @@ extern const std::string_view kKeeper;
 extern const std::string_view kGate;
 /// Arguments: pid. Lets a gate go.
 extern const std::string_view kOpenGate;
-/// Arguments: pid, offset, "follow" or "kept". Writes the kept output of a keeper and, when asked, what comes after.
-extern const std::string_view kFollow;
 /// Arguments: pid, "wait" or "look". Prints how the command of a keeper ended: a number, "timeout", "killed",
 /// "running", "none".
 extern const std::string_view kOutcome;

@@ -1,6 +1,7 @@
 #include "vercel/processes.hpp"
 
 #include "common/results.hpp"
+#include "common/scripts.hpp"
 #include "vercel/run.hpp"
 #include "vercel/scripts.hpp"
 #include "vercel/stream.hpp"
@@ -137,8 +138,8 @@ void processAttach(Machine& machine, const csdk_process_args& args) {
   const plugin::Call& call = machine.session().call();
   const std::string key = keyOf(args.process_id), mark = newKey();
   const bool keptOnly = (args.flags & CSDK_PROCESS_KEPT_ONLY) != 0;
-  JsonValue body = commandBody(
-      {"sh", "-c", std::string(kFollow), "sh", key, std::to_string(args.offset), keptOnly ? "kept" : "follow"});
+  JsonValue body = commandBody({"sh", "-c", std::string(vendor::kFollowKept), "sh", key, std::to_string(args.offset),
+                                keptOnly ? "kept" : "follow"});
   body.set("cwd", "/").at("env").set(kMark, mark);
   bool begun = false;
   std::uint32_t flags = 0;

@@ -132,27 +132,6 @@ echo "$word" >"$d/code.new" && mv "$d/code.new" "$d/code"
 exit "$code"
 )sh";
 
-const std::string_view kFollow = R"sh(
-d=/tmp/.computesdk-$(id -u)-$1
-[ -e "$d/out" ] && [ -e "$d/err" ] || exit 0
-out=$(wc -c <"$d/out") err=$(wc -c <"$d/err")
-if [ "$2" -lt 0 ]; then
-  skip=$out skiperr=$err
-else
-  skip=$2 skiperr=0
-  [ "$skip" -gt "$out" ] && skiperr=$((skip - out)) skip=$out
-fi
-if [ "$3" = follow ]; then
-  pid=$(cat "$d/pid")
-  tail -c "+$((skiperr + 1))" -s 0.05 --pid="$pid" -f "$d/err" >&2 &
-  tail -c "+$((skip + 1))" -s 0.05 --pid="$pid" -f "$d/out"
-  wait
-else
-  tail -c "+$((skip + 1))" "$d/out"
-  tail -c "+$((skiperr + 1))" "$d/err" >&2
-fi
-)sh";
-
 const std::string_view kOutcome = R"sh(
 d=/tmp/.computesdk-$(id -u)-$1
 [ -s "$d/pid" ] || { echo none; exit; }

@@ -48,8 +48,6 @@ extern const std::string_view kWithWords;
 /// `sh -c kKeeper sh KEY SECONDS INPUT TAG TEXT COMMAND…` keeps a command's output in files and its end in a note;
 /// SECONDS 0: no limit; INPUT 1: it has an input. Writes a line once it can be asked about.
 extern const std::string_view kKeeper;
-/// Arguments: key, offset, "follow" or "kept". Writes the kept output and, when asked, what comes after.
-extern const std::string_view kFollow;
 /// Arguments: key, "wait" or "look". Prints how a kept command ended: a number, "timeout", "killed", "running", "none".
 extern const std::string_view kOutcome;
 /// Prints key, state, pid, seconds, tag and text of every kept command, each ended by a NUL.
