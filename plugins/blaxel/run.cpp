@@ -14,7 +14,6 @@ namespace {
 using plugin::view;
 using vendor::JsonValue;
 
-constexpr std::int64_t kMs = 1'000'000;
 /// Time that the sandbox gives a command beyond ours, should this program be gone by then.
 constexpr std::int64_t kGraceMs = 3000;
 
@@ -106,7 +105,7 @@ void runCommand(Box& box, const csdk_exec_args& args) {
   body.set("waitForCompletion", true);
   if (hasInput) body.set("stdin", true);
   if (args.timeout_ms > 0) body.set("timeout", vendor::ceilSeconds(args.timeout_ms + kGraceMs));
-  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * kMs : 0;
+  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * vendor::kNsPerMs : 0;
   vendor::Request request = box.api().post("/process", body);
   request.headers.emplace_back("Accept", "text/event-stream");
   request.idleTimeoutMs = 0;

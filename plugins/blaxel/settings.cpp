@@ -11,7 +11,6 @@ using plugin::Error;
 using vendor::Answer;
 using vendor::Failure;
 
-constexpr std::int64_t kMs = 1'000'000;
 constexpr const char* kKeyFix =
     "check BL_API_KEY (or BL_CLIENT_CREDENTIALS) and BL_WORKSPACE: https://app.blaxel.ai/profile/security";
 
@@ -137,7 +136,7 @@ std::string Access::token(vendor::Session& session) {
   const std::int64_t lifeS = std::clamp<std::int64_t>(made.root().integerOr("expires_in", 600), 1, 86400);
   const std::lock_guard lock(mutex_);
   token_ = token;
-  renewNs_ = nowNs + lifeS * 500 * kMs;
+  renewNs_ = nowNs + lifeS * 500 * vendor::kNsPerMs;
   return token;
 }
 

@@ -1,5 +1,6 @@
 #include "common/session.hpp"
 
+#include "common/results.hpp"
 #include "common/text.hpp"
 
 #include <algorithm>
@@ -13,17 +14,9 @@ using plugin::str;
 using plugin::view;
 
 constexpr std::array<std::uint16_t, 5> kRepeatedStatuses = {429, 500, 502, 503, 504};
-constexpr std::int64_t kMs = 1'000'000;
 // How long all attempts may take together. Who is asked to come back later than that tells the caller, who may know
 // better than to wait.
 constexpr std::int64_t kRetryTotalMs = 60'000;
-
-std::vector<csdk_pair> lend(const Headers& headers) {
-  std::vector<csdk_pair> pairs;
-  pairs.reserve(headers.size());
-  for (const auto& [name, value] : headers) pairs.push_back({str(name), str(value)});
-  return pairs;
-}
 
 csdk_http_retry policyOf(Retry retry) {
   auto policy = plugin::make<csdk_http_retry>();
@@ -197,14 +190,14 @@ void Session::pause(std::int64_t ms) {
   csdk_timer_ext timers{};
   if (!call_.host().extension(CSDK_EXT_TIMER, timers))
     throw plugin::Error(CSDK_UNIMPLEMENTED, "the host has no timers");
-  const csdk_status status =
-      timers.start(call_.host().self(), call_.id(), std::max<std::int64_t>(ms, 0) * kMs, nullptr, nullptr, &timer_);
+  const csdk_status status = timers.start(call_.host().self(), call_.id(), std::max<std::int64_t>(ms, 0) * kNsPerMs,
+                                          nullptr, nullptr, &timer_);
   if (status < 0) throw plugin::Error(status, "the host could not start a timer");
   until([this] { return timer_ == 0; });
 }
 
 void Session::beginCleanup(std::int64_t budgetMs) {
-  cleanupUntilNs_ = call_.nowNs() + budgetMs * kMs;
+  cleanupUntilNs_ = call_.nowNs() + budgetMs * kNsPerMs;
   for (const auto& [number, running] : requests_) http_.close(number);
   requests_.clear();
 }

@@ -51,6 +51,8 @@ struct Handlers {
   std::function<void(int code, std::string_view reason)> closed = {};               ///< WebSocket, in place of end
 };
 
+inline constexpr std::int64_t kNsPerMs = 1'000'000;
+
 /// All HTTP of one call: any number of requests at once, served by the thread of the call. Not thread-safe, but for
 /// wake. What is under way when it ends is closed.
 class Session {

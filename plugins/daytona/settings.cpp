@@ -18,7 +18,7 @@ std::string urlOf(const plugin::Options& config, std::string_view key, const cha
 }
 
 /// What a failure of the control plane means beyond its status.
-void refine(const Answer& answer, Failure& failure) {
+void refineApi(const Answer& answer, Failure& failure) {
   const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
   if (answer.status == 409) failure.is(says("already exists") ? CSDK_ALREADY_EXISTS : CSDK_ABORTED);
   if (answer.status == 400 && (says("not started") || says("is the sandbox started"))) {
@@ -77,7 +77,7 @@ vendor::Api::Settings apiSettings(const Settings& settings, std::string url) {
 vendor::Api controlPlane(const Settings& settings) {
   vendor::Api::Settings api = apiSettings(settings, settings.apiUrl);
   api.title = kTitle;
-  api.refine = refine;
+  api.refine = refineApi;
   return vendor::Api(std::move(api));
 }
 

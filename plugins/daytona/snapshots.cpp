@@ -11,12 +11,12 @@ using vendor::Json;
 using vendor::JsonDocument;
 using vendor::JsonValue;
 
-constexpr std::int64_t kPages = 1000;
+constexpr std::int64_t kSnapshotPages = 1000;
 
 std::string pathOf(std::string_view id) { return "/snapshots/" + vendor::pathSegment(id); }
 
 void eachSnapshot(vendor::Session& session, const vendor::Api& control, const std::function<void(Json)>& each) {
-  for (std::int64_t page = 1; page <= kPages; ++page) {
+  for (std::int64_t page = 1; page <= kSnapshotPages; ++page) {
     vendor::Query query;
     query.add("page", std::to_string(page)).add("limit", "100");
     const Answer answer = control.send(session, control.get(query.on("/snapshots")));

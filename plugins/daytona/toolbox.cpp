@@ -36,7 +36,7 @@ bool saysStopped(const Failure& failure) {
          vendor::containsNoCase(failure.vendorText, "no ip address found");
 }
 
-void refine(const Answer& answer, Failure& failure) {
+void refineToolbox(const Answer& answer, Failure& failure) {
   const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
   // A failure of the daemon is about what it was asked to do; the system's own words say what it was.
   if (answer.status == 400 || answer.status == 500) {
@@ -91,7 +91,7 @@ Toolbox::Toolbox(vendor::Session& session, const vendor::Api& control, const Set
 void Toolbox::makeApi() {
   vendor::Api::Settings api = apiSettings(settings_, connection_.toolbox + "/" + vendor::pathSegment(connection_.id));
   api.title = "the sandbox's daemon";
-  api.refine = refine;
+  api.refine = refineToolbox;
   api_.emplace(std::move(api));
 }
 

@@ -60,7 +60,7 @@ void applyCode(std::string_view code, Failure& failure) {
   }
 }
 
-void refine(const Answer& answer, Failure& failure) {
+void refineEnvd(const Answer& answer, Failure& failure) {
   applyCode(failure.vendorCode, failure);
   if (answer.status == 401) {
     failure.fix = "the sandbox's token is not valid any more: look the sandbox up again (computesdk inspect)";
@@ -113,7 +113,7 @@ void Envd::makeApi(std::string_view user) {
     api.headers.emplace_back("Authorization", "Basic " + vendor::base64Encode(std::string(user) + ":"));
   }
   api.hidden = {connection_.access, connection_.traffic};
-  api.refine = refine;
+  api.refine = refineEnvd;
   api_.emplace(std::move(api));
 }
 

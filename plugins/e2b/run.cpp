@@ -13,7 +13,6 @@ namespace {
 using plugin::view;
 using vendor::JsonValue;
 
-constexpr std::int64_t kMs = 1'000'000;
 /// Time that the daemon gives a command beyond ours, should this program be gone by then.
 constexpr std::int64_t kGraceMs = 2000;
 
@@ -130,7 +129,7 @@ void runCommand(Envd& envd, const csdk_exec_args& args) {
   setEnvironment(message, args, envd.connection());
   message.set("stdin", hasInput).set("tag", tag);
   const std::int64_t limitMs = args.timeout_ms > 0 ? args.timeout_ms + kGraceMs : 0;
-  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * kMs : 0;
+  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * vendor::kNsPerMs : 0;
   std::optional<std::int64_t> pid;
   try {
     ProcessStream stream(

@@ -34,7 +34,7 @@ std::string urlOf(const plugin::Options& config, std::string_view key, const cha
 }
 
 /// What a failure of the control plane means beyond its status.
-void refine(const Answer& answer, Failure& failure) {
+void refineControl(const Answer& answer, Failure& failure) {
   // "no capacity; nothing was changed"
   if (answer.status == 503) failure.maybeApplied = false;
   if (answer.status == 409) failure.is(CSDK_FAILED_PRECONDITION);
@@ -89,7 +89,7 @@ vendor::Api controlPlane(const Settings& settings) {
   api.userAgent = settings.userAgent;
   api.secretHeaders = {{"X-API-KEY", "${api_key}"}};
   api.keyFix = "check E2B_API_KEY: https://e2b.dev/dashboard?tab=keys";
-  api.refine = refine;
+  api.refine = refineControl;
   return vendor::Api(std::move(api));
 }
 

@@ -15,7 +15,6 @@ using vendor::Answer;
 using vendor::Json;
 using vendor::JsonValue;
 
-constexpr std::int64_t kMs = 1'000'000;
 /// How long outputs may stay open behind a program that has ended, held by what it left running.
 constexpr std::int64_t kGraceMs = 2000;
 /// So long without a byte: what the service had already has come.
@@ -181,7 +180,7 @@ void Follower::run(std::int64_t deadlineNs, const std::function<void()>& more) {
         return end_.ended().has_value();
       },
       deadlineNs);
-  const std::int64_t graceNs = devbox_.call().nowNs() + kGraceMs * kMs;
+  const std::int64_t graceNs = devbox_.call().nowNs() + kGraceMs * vendor::kNsPerMs;
   try {
     session.until([&] { return over || (over = tend()); }, graceNs);
   } catch (const Error& error) {

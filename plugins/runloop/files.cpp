@@ -19,7 +19,7 @@ using plugin::view;
 using vendor::Answer;
 using vendor::JsonValue;
 
-constexpr std::int64_t kSlowMs = 600000;  // as Runloop's own client has it for files
+constexpr std::int64_t kTransferMs = 600000;  // as Runloop's own client has it for files
 
 // Scripts print the shell's words about what failed, in English, and end with 1.
 /// Arguments: what was uploaded, path, "parents" or "", mode or "", nonce.
@@ -38,7 +38,7 @@ fail() {
 mv -f -- "$1" "$n" && mv -fT -- "$n" "$2" || fail "$1"
 )sh";
 /// Argument: folder. Prints the shell's folder, then fields of each entry, all ended by NULs, as base64.
-constexpr std::string_view kList = R"sh(
+constexpr std::string_view kListFolder = R"sh(
 export LC_ALL=C
 [ -d "$1" ] || { ls -d -- "$1" >/dev/null && echo "$1: Not a directory" >&2; exit 1; }
 f=$(find "$1/" -mindepth 1 -maxdepth 1 -printf '%y\0%m\0%s\0%T@\0%u\0%g\0%l\0%f\0' | base64 -w0; kill -0 $$) || exit 1
@@ -78,7 +78,7 @@ export LC_ALL=C
 mv -fT -- "$1" "$2"
 )sh";
 
-constexpr std::size_t kFields = 8;
+constexpr std::size_t kEntryFields = 8;
 
 /// What the caller means, with the working directory that was asked for at create: without one it is the home folder,
 /// for commands and the file API alike. Never begins with a dash.
@@ -182,7 +182,7 @@ struct Entries {
     const std::vector<std::string> where = fieldsOf(printed.substr(0, space));
     if (!where.empty()) folder = where.front();
     const std::vector<std::string> fields = fieldsOf(printed.substr(std::min(space + 1, printed.size())));
-    for (std::size_t i = 0; i + kFields <= fields.size(); i += kFields) list.push_back(entryOf(&fields[i]));
+    for (std::size_t i = 0; i + kEntryFields <= fields.size(); i += kEntryFields) list.push_back(entryOf(&fields[i]));
   }
   [[nodiscard]] std::string whole(std::string_view path) const {
     while (path.starts_with("./")) path.remove_prefix(2);
@@ -255,7 +255,7 @@ void readFile(Devbox& devbox, const csdk_fs_args& args) {
   vendor::Request request = devbox.repeatable("download_file", body);
   std::erase_if(request.headers, [](const auto& header) { return header.first == "Accept"; });
   request.headers.emplace_back("Accept", "application/octet-stream");
-  request.headTimeoutMs = kSlowMs;
+  request.headTimeoutMs = kTransferMs;
   const Answer answer = Reader(devbox, args.offset, args.length).run(request);
   if (answer.ok()) return;
   const Error error = devbox.explain(answer, false);
@@ -274,7 +274,7 @@ void writeFile(Devbox& devbox, const csdk_fs_args& args) {
   form.field("path", temporary).file("file", "content");
   vendor::Request request = devbox.api().request("POST", devbox.path("upload_file"));
   request.retry = vendor::Retry::idempotent;
-  request.headTimeoutMs = kSlowMs;
+  request.headTimeoutMs = kTransferMs;
   request.headers.emplace_back("Content-Type", form.contentType());
   const std::string parents = (args.flags & CSDK_FS_PARENTS) != 0 ? "parents" : "";
   try {
@@ -296,7 +296,7 @@ void writeFile(Devbox& devbox, const csdk_fs_args& args) {
 
 void listFolder(Devbox& devbox, const csdk_fs_args& args) {
   const std::string path = pathOf(devbox, args.path);
-  Entries entries(runOn(devbox, view(args.path), kList, {path}));
+  Entries entries(runOn(devbox, view(args.path), kListFolder, {path}));
   const std::string folder = entries.whole(path);
   for (vendor::EntryResult& entry : entries.list) {
     entry.path = folder == "/" ? "/" + entry.name : folder + "/" + entry.name;

@@ -12,7 +12,7 @@ using vendor::Json;
 using vendor::JsonDocument;
 using vendor::JsonValue;
 
-constexpr std::int64_t kSlowMs = 600000;  // as Runloop's own client has it
+constexpr std::int64_t kBuildMs = 600000;  // as Runloop's own client has it
 constexpr std::int64_t kLookMs = 1000;
 
 void emitSnapshotOf(const plugin::Call& call, Json item) {
@@ -59,7 +59,7 @@ void createSnapshot(Devbox& devbox, const csdk_snapshot_args& args) {
   body.setText("name", view(args.name));
   if (args.metadata.count != 0) body.set("metadata", JsonValue::of(args.metadata));
   vendor::Request request = devbox.api().post(devbox.path("snapshot_disk"), body);
-  request.headTimeoutMs = kSlowMs;
+  request.headTimeoutMs = kBuildMs;
   emitSnapshotOf(devbox.call(), devbox.api().json(devbox.send(request), "snapshot_disk").root());
 }
 

@@ -16,7 +16,7 @@ using plugin::view;
 
 /// Behind an execution's id: it was given a time, so that 124 is its end by that.
 constexpr std::string_view kTimed = "-timed";
-constexpr std::size_t kFields = 5;
+constexpr std::size_t kProcessFields = 5;
 
 /// Arguments: nonce, process id, tag, command. The command has made a folder with its pid; names it by the id, and
 /// prints the pid.
@@ -32,7 +32,7 @@ printf %s "$3" >"$1/tag" && printf %s "$4" >"$1/command" && date +%s >"$1/starte
 )sh";
 
 /// Prints id, pid, start, tag and command of each that runs, every one ended by a NUL, as base64; forgets the others.
-constexpr std::string_view kList = R"sh(
+constexpr std::string_view kListProcesses = R"sh(
 cd "/tmp/.computesdk-$(id -u)" 2>/dev/null || exit 0
 for d in exec_*; do
   [ -e "$d/pid" ] || continue
@@ -151,7 +151,7 @@ void processStart(Devbox& devbox, const csdk_process_start_args& args) {
 }
 
 void processList(Devbox& devbox) {
-  const ScriptResult listed = runScript(devbox, kList, {});
+  const ScriptResult listed = runScript(devbox, kListProcesses, {});
   const auto bytes = vendor::base64Decode(listed.out);
   if (listed.code != 0 || !bytes) throw Error(CSDK_UNKNOWN, "the devbox's processes could not be listed");
   std::vector<std::string> fields;
@@ -160,7 +160,7 @@ void processList(Devbox& devbox) {
     fields.emplace_back(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  for (std::size_t i = 0; i + kFields <= fields.size(); i += kFields) {
+  for (std::size_t i = 0; i + kProcessFields <= fields.size(); i += kProcessFields) {
     const auto number = [&](std::size_t field) {
       const std::string& text = fields[i + field];
       std::int64_t value = 0;

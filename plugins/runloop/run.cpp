@@ -10,7 +10,6 @@ namespace {
 using plugin::Error;
 using vendor::JsonValue;
 
-constexpr std::int64_t kMs = 1'000'000;
 /// Of every command, so that one whose id never came can be found and killed.
 constexpr std::string_view kMark = "COMPUTESDK_EXEC";
 
@@ -108,7 +107,7 @@ void runCommand(Devbox& devbox, const csdk_exec_args& args) {
   const std::string shell(plugin::Options(args.options).text("shell_name").value_or(""));
   const std::string mark = newNonce();
   const std::string line = lineOf(devbox, args, shell, hasInput, mark);
-  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * kMs : 0;
+  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * vendor::kNsPerMs : 0;
   std::string execution;
   try {
     execution = startExecution(devbox, line, hasInput, shell);

@@ -12,7 +12,6 @@ namespace {
 using plugin::view;
 using vendor::JsonValue;
 
-constexpr std::int64_t kMs = 1'000'000;
 /// Time that Vercel gives a command beyond ours, should this program be gone by then.
 constexpr std::int64_t kGraceMs = 2000;
 /// Input up to here goes along with the command; words of a command line have a longest length, so it is cut.
@@ -99,7 +98,7 @@ void runCommand(Machine& machine, const csdk_exec_args& args) {
   setEnvironment(body, args, machine);
   body.at("env").set(kMark, key);
   if (args.timeout_ms > 0) body.set("timeout", args.timeout_ms + kGraceMs);
-  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * kMs : 0;
+  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * vendor::kNsPerMs : 0;
   bool begun = false;
   try {
     CommandStream stream(machine, body, [&call](bool error, std::string_view text) {
