@@ -33,6 +33,11 @@ struct Error {
   int systemError = 0;    // errno of the system call behind it, 0 if there was none
 };
 
+// What was asked for, or given, cannot be used.
+inline Error invalidArgument(std::string message, std::string fix = {}) {
+  return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message), .why = {}, .fix = std::move(fix)};
+}
+
 // A failed system call as an Error: "WHAT: <strerror>", classified by its errno.
 Error systemError(int code, std::string what, std::string fix = {});
 

@@ -9,7 +9,6 @@
 namespace computesdk::local::limits {
 namespace {
 
-constexpr const char* kNames[kControllers] = {"memory", "cpu", "pids"};
 constexpr const char* kLauncherLeaf = "/launcher";
 
 bool lists(std::string_view list, std::string_view name) {
@@ -169,7 +168,7 @@ void Delegation::delegateV1(FileTree& tree, const Layout& layout, const Delegati
   for (std::size_t i = 0; i < kControllers; ++i) {
     const std::string& own = layout.own[i];
     if (own.empty()) {
-      note(why_, std::string("the ") + kNames[i] + " controller is not mounted");
+      note(why_, std::string("the ") + kControllerNames[i] + " controller is not mounted");
       continue;
     }
     const std::string folder = own + "/" + name;
@@ -215,11 +214,11 @@ void Delegation::delegateV2(FileTree& tree, const Layout& layout, const Delegati
   why_.clear();
   kind_ = GroupKind::kV2;
   for (std::size_t i = 0; i < kControllers; ++i) {
-    if (lists(prepared.enabled, kNames[i])) {
+    if (lists(prepared.enabled, kControllerNames[i])) {
       folders_[i] = prepared.folder;
       locks_[i] = UniqueFd(::fcntl(prepared.lock.get(), F_DUPFD_CLOEXEC, 3));
     } else {
-      note(why_, std::string("the ") + kNames[i] + " controller is not delegated");
+      note(why_, std::string("the ") + kControllerNames[i] + " controller is not delegated");
     }
   }
 }

@@ -92,8 +92,6 @@ std::string place(const Mount& mount, std::string_view path) {
   return path == "/" || path.empty() ? mount.point : mount.point + std::string(path);
 }
 
-constexpr std::string_view kNames[kControllers] = {"memory", "cpu", "pids"};
-
 bool hasController(std::string_view list, std::string_view name) {
   while (!list.empty() && (list.back() == '\n' || list.back() == ' ')) list.remove_suffix(1);
   return contains(split(list, ' '), name);
@@ -114,14 +112,14 @@ void findUnified(FileTree& tree, const std::vector<Mount>& mounts, std::string_v
     const auto available = tree.read(folder + "/cgroup.controllers");
     if (!available) continue;
     for (std::size_t i = 0; i < kControllers; ++i) {
-      if (hasController(*available, kNames[i])) layout.own[i] = folder;
+      if (hasController(*available, kControllerNames[i])) layout.own[i] = folder;
     }
     const bool any = std::any_of(layout.own.begin(), layout.own.end(), [](const auto& own) { return !own.empty(); });
     // A session's own group may have been given none, and yet systemd hands them out elsewhere.
     const auto whole = any || mount.root != "/" || folder == mount.point
                            ? Result<std::string>(Error{})
                            : tree.read(mount.point + "/cgroup.controllers");
-    if (!any && !(whole.ok() && hasController(*whole, kNames[0]))) continue;
+    if (!any && !(whole.ok() && hasController(*whole, kControllerNames[0]))) continue;
     layout.kind = GroupKind::kV2;
     layout.unified = std::move(folder);
     return;
@@ -131,9 +129,9 @@ void findUnified(FileTree& tree, const std::vector<Mount>& mounts, std::string_v
 void findLegacy(const std::vector<Mount>& mounts, const Membership& membership, Layout& layout) {
   for (const auto& [controllers, path] : membership.legacy) {
     for (std::size_t i = 0; i < kControllers; ++i) {
-      if (!contains(controllers, kNames[i])) continue;
+      if (!contains(controllers, kControllerNames[i])) continue;
       for (const Mount& mount : mounts) {
-        if (mount.v2 || !contains(mount.options, kNames[i])) continue;
+        if (mount.v2 || !contains(mount.options, kControllerNames[i])) continue;
         std::string folder = place(mount, path);
         if (folder.empty()) continue;
         layout.own[i] = std::move(folder);

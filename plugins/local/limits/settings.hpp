@@ -11,6 +11,7 @@ enum class GroupKind : std::uint32_t { kNone, kV1, kV2 };
 // A v1 hierarchy each; on v2 all of them are the one folder.
 enum class Controller : std::uint8_t { kMemory, kCpu, kPids };
 constexpr std::size_t kControllers = 3;
+constexpr const char* kControllerNames[kControllers] = {"memory", "cpu", "pids"};
 
 // One bit a controller.
 using ControllerSet = std::uint32_t;

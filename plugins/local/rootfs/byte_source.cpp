@@ -10,8 +10,6 @@
 namespace computesdk::local::rootfs {
 namespace {
 
-Error bad(std::string message) { return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message)}; }
-
 class Gunzip final : public ByteSource {
  public:
   Gunzip(ByteSource& from, std::uint64_t most) : from_(from), left_(most), input_(1U << 16) {
@@ -38,7 +36,7 @@ class Gunzip final : public ByteSource {
             ended_ = true;
             break;
           }
-          return bad("a compressed layer is cut off");
+          return invalidArgument("a compressed layer is cut off");
         }
         stream_.next_in = reinterpret_cast<Bytef*>(input_.data());
         stream_.avail_in = static_cast<uInt>(*got);
@@ -51,7 +49,7 @@ class Gunzip final : public ByteSource {
       if (result == Z_STREAM_END) {
         betweenMembers_ = true;
       } else if (result != Z_OK && result != Z_BUF_ERROR) {
-        return bad("a compressed layer is damaged");
+        return invalidArgument("a compressed layer is damaged");
       }
     }
     const std::size_t made = room - stream_.avail_out;
@@ -92,8 +90,10 @@ Status BlobSource::verify() {
   }
   char more;
   const bool longer = ::read(file_.get(), &more, 1) > 0;
-  if (left_ != 0 || longer) return bad("a blob of the image is not as long as its manifest says: sha256:" + digest_);
-  if (hash_.finish() != digest_) return bad("a blob of the image does not match its digest sha256:" + digest_);
+  if (left_ != 0 || longer)
+    return invalidArgument("a blob of the image is not as long as its manifest says: sha256:" + digest_);
+  if (hash_.finish() != digest_)
+    return invalidArgument("a blob of the image does not match its digest sha256:" + digest_);
   return okStatus();
 }
 

@@ -3,7 +3,7 @@
 namespace computesdk::local::rootfs {
 namespace {
 
-constexpr int kDeepest = 64;
+constexpr int kDeepestJson = 64;
 
 int depthOf(std::string_view text) {
   int depth = 0, deepest = 0;
@@ -28,7 +28,7 @@ int depthOf(std::string_view text) {
 
 Status parseJson(std::string_view text, const std::string& what, rapidjson::Document& document) {
   Error error{.kind = ErrorClass::kInvalidArgument, .message = what + " is no JSON object"};
-  if (text.size() > kMostJson || depthOf(text) > kDeepest) return error;
+  if (text.size() > kMostJson || depthOf(text) > kDeepestJson) return error;
   document.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
   if (document.HasParseError() || !document.IsObject()) return error;
   return okStatus();

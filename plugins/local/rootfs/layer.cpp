@@ -18,8 +18,6 @@ namespace {
 constexpr std::string_view kWhiteout = ".wh.";
 constexpr std::string_view kOpaque = ".wh..wh..opq";
 
-Error bad(std::string message) { return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message)}; }
-
 class Layer {
  public:
   Layer(int root, TarReader& tar, Allowance& allowance)
@@ -68,7 +66,8 @@ class Layer {
   }
 
   Status hide(const Place& place, const std::string& hidden) {
-    if (hidden.empty() || hidden == "." || hidden == "..") return bad("a whiteout in a layer hides nothing");
+    if (hidden.empty() || hidden == "." || hidden == "..")
+      return invalidArgument("a whiteout in a layer hides nothing");
     const std::size_t slash = place.canonical.rfind('/');
     const std::string path = (slash == std::string::npos ? "" : place.canonical.substr(0, slash + 1)) + hidden;
     return holdsOwn(path) ? okStatus() : removeAll(place.folder.get(), hidden);
@@ -142,7 +141,7 @@ class Layer {
   }
 
   Status makeSymlink(const Place& place, const TarEntry& entry) {
-    if (entry.link.empty()) return bad("a symlink in a layer leads nowhere");
+    if (entry.link.empty()) return invalidArgument("a symlink in a layer leads nowhere");
     if (Status removed = removeAll(place.folder.get(), place.name); !removed.ok()) return removed;
     // Its target is text: whoever follows it does so inside of a root.
     if (::symlinkat(entry.link.c_str(), place.folder.get(), place.name.c_str()) != 0) {
@@ -156,11 +155,11 @@ class Layer {
     const auto parts = splitPath(entry.link);
     if (!parts.ok()) return parts.error();
     const auto target = locate(root_, *parts, false);
-    if (!target.ok()) return bad("a hard link in a layer leads nowhere: " + entry.path);
+    if (!target.ok()) return invalidArgument("a hard link in a layer leads nowhere: " + entry.path);
     struct stat status {};
     if (::fstatat(target->folder.get(), target->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
         S_ISDIR(status.st_mode)) {
-      return bad("a hard link in a layer leads to no file: " + entry.path);
+      return invalidArgument("a hard link in a layer leads to no file: " + entry.path);
     }
     if (target->canonical == place.canonical) return okStatus();
     if (Status removed = removeAll(place.folder.get(), place.name); !removed.ok()) return removed;

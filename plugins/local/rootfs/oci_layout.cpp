@@ -15,15 +15,13 @@
 namespace computesdk::local::rootfs {
 namespace {
 
-Error bad(std::string message) { return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message)}; }
-
 struct Descriptor {
   std::string type, hex;
   std::uint64_t size = 0;
 };
 
 Result<Descriptor> descriptorOf(const rapidjson::Value& value) {
-  if (!value.IsObject()) return bad("the image names one of its parts wrongly");
+  if (!value.IsObject()) return invalidArgument("the image names one of its parts wrongly");
   Descriptor descriptor;
   descriptor.type = textAt(value, "mediaType");
   const std::string digest = textAt(value, "digest");
@@ -31,9 +29,10 @@ Result<Descriptor> descriptorOf(const rapidjson::Value& value) {
   constexpr std::string_view kPrefix = "sha256:";
   if (digest.size() != kPrefix.size() + 64 || digest.compare(0, kPrefix.size(), kPrefix) != 0 ||
       digest.find_first_not_of("0123456789abcdef", kPrefix.size()) != std::string::npos) {
-    return bad("the image names a part by a digest that is no sha256: " + digest.substr(0, 100));
+    return invalidArgument("the image names a part by a digest that is no sha256: " + digest.substr(0, 100));
   }
-  if (size == value.MemberEnd() || !size->value.IsUint64()) return bad("the image does not give a size for " + digest);
+  if (size == value.MemberEnd() || !size->value.IsUint64())
+    return invalidArgument("the image does not give a size for " + digest);
   descriptor.hex = digest.substr(kPrefix.size());
   descriptor.size = size->value.GetUint64();
   return descriptor;
@@ -44,12 +43,14 @@ Result<BlobSource> openBlob(const std::string& layout, const Descriptor& descrip
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) return systemError(errno, "the image lacks a blob: " + path);
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return bad(path + " is no regular file");
+  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
+    return invalidArgument(path + " is no regular file");
   return BlobSource(std::move(file), descriptor.hex, descriptor.size);
 }
 
 Result<std::string> readBlob(const std::string& layout, const Descriptor& descriptor) {
-  if (descriptor.size > kMostJson) return bad("a document of the image is too large: sha256:" + descriptor.hex);
+  if (descriptor.size > kMostJson)
+    return invalidArgument("a document of the image is too large: sha256:" + descriptor.hex);
   auto blob = openBlob(layout, descriptor);
   if (!blob.ok()) return blob.error();
   std::string text(static_cast<std::size_t>(descriptor.size), 0);
@@ -79,7 +80,7 @@ Result<Descriptor> chooseManifest(const std::string& layout, const std::string& 
   rapidjson::Document index;
   if (Status parsed = parseJson(text, "the image's index", index); !parsed.ok()) return parsed.error();
   const rapidjson::Value* manifests = arrayAt(index, "manifests");
-  if (manifests == nullptr || manifests->Empty()) return bad("the image's index is empty");
+  if (manifests == nullptr || manifests->Empty()) return invalidArgument("the image's index is empty");
   const rapidjson::Value* chosen = nullptr;
   std::string names;
   std::size_t candidates = 0;
@@ -98,12 +99,12 @@ Result<Descriptor> chooseManifest(const std::string& layout, const std::string& 
                  .why = names.empty() ? "its images have no names" : "it holds: " + names};
   }
   if (candidates > 1 && !isHere(*chosen)) {
-    return bad("the layout holds several images; name one of: " +
-               (names.empty() ? std::string("(they have no names)") : names));
+    return invalidArgument("the layout holds several images; name one of: " +
+                           (names.empty() ? std::string("(they have no names)") : names));
   }
   const auto descriptor = descriptorOf(*chosen);
   if (!descriptor.ok() || !isIndex(descriptor->type)) return descriptor;
-  if (depth > 3) return bad("the image's indexes are nested too deep");
+  if (depth > 3) return invalidArgument("the image's indexes are nested too deep");
   const auto inner = readBlob(layout, *descriptor);
   if (!inner.ok()) return inner.error();
   return chooseManifest(layout, *inner, {}, depth + 1);
@@ -121,7 +122,7 @@ Result<Manifest> readManifest(const std::string& layout, const Descriptor& descr
   if (Status parsed = parseJson(*text, "the image's manifest", document); !parsed.ok()) return parsed.error();
   const rapidjson::Value* layers = arrayAt(document, "layers");
   const rapidjson::Value* config = objectAt(document, "config");
-  if (layers == nullptr || config == nullptr) return bad("the image's manifest has no layers or no config");
+  if (layers == nullptr || config == nullptr) return invalidArgument("the image's manifest has no layers or no config");
   if (layers->Size() > limits.layers) {
     return Error{.kind = ErrorClass::kResourceExhausted, .message = "the image has more layers than allowed"};
   }
@@ -240,12 +241,13 @@ Result<OciImage> openOciLayout(const std::string& layout, std::string_view refer
                                const UnpackLimits& limits) {
   const auto kind = classify(layout);
   if (!kind.ok()) return kind.error();
-  if (*kind != SourceKind::kOciLayout) return bad("this folder is no OCI layout: " + layout);
+  if (*kind != SourceKind::kOciLayout) return invalidArgument("this folder is no OCI layout: " + layout);
   const auto version = readSmallFile(layout + "/oci-layout", kMostJson);
   if (!version.ok()) return version.error();
   rapidjson::Document versionJson;
   if (Status parsed = parseJson(*version, "oci-layout", versionJson); !parsed.ok()) return parsed.error();
-  if (textAt(versionJson, "imageLayoutVersion") != "1.0.0") return bad("this version of OCI layout is not known");
+  if (textAt(versionJson, "imageLayoutVersion") != "1.0.0")
+    return invalidArgument("this version of OCI layout is not known");
   const auto index = readSmallFile(layout + "/index.json", kMostJson);
   if (!index.ok()) return index.error();
   const auto descriptor = chooseManifest(layout, *index, reference, 0);

@@ -19,14 +19,12 @@
 namespace computesdk::local::rootfs {
 namespace {
 
-constexpr std::string_view kPrefix = "snap-";
+constexpr std::string_view kIdPrefix = "snap-";
 constexpr std::size_t kLongestChain = 64;
 
-Error bad(std::string message) { return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message)}; }
-
 bool validId(std::string_view id) {
-  return id.size() == kPrefix.size() + 16 && id.substr(0, kPrefix.size()) == kPrefix &&
-         id.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
+  return id.size() == kIdPrefix.size() + 16 && id.substr(0, kIdPrefix.size()) == kIdPrefix &&
+         id.find_first_not_of("0123456789abcdef", kIdPrefix.size()) == std::string_view::npos;
 }
 
 bool validPart(std::string_view name) {
@@ -101,19 +99,19 @@ Result<Snapshot> read(const std::string& store, const std::string& id) {
   snapshot.root = root;
   const bool parts = std::all_of(snapshot.parts.begin(), snapshot.parts.end(), validPart);
   if (snapshot.id != id || !parts || !validBase(snapshot.base) || numberAt(document, "version") != 1) {
-    return bad("the snapshot's manifest is damaged: " + root);
+    return invalidArgument("the snapshot's manifest is damaged: " + root);
   }
   return snapshot;
 }
 
-class Staging {
+class HalfCopy {
  public:
-  explicit Staging(std::string path) : path_(std::move(path)) {}
-  ~Staging() {
+  explicit HalfCopy(std::string path) : path_(std::move(path)) {}
+  ~HalfCopy() {
     if (!path_.empty()) (void)removePath(path_);
   }
-  Staging(const Staging&) = delete;
-  Staging& operator=(const Staging&) = delete;
+  HalfCopy(const HalfCopy&) = delete;
+  HalfCopy& operator=(const HalfCopy&) = delete;
   void keep() { path_.clear(); }
 
  private:
@@ -145,16 +143,17 @@ Status copyPart(int layers, const Part& part, CopyBudget& budget) {
 
 Result<Snapshot> takeSnapshot(const std::string& store, const Description& description, const std::vector<Part>& parts,
                               const CopyLimits& limits) {
-  if (!validBase(description.base)) return bad("a snapshot needs a base");
+  if (!validBase(description.base)) return invalidArgument("a snapshot needs a base");
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const bool twice = std::any_of(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i),
                                    [&](const Part& other) { return other.name == parts[i].name; });
-    if (!validPart(parts[i].name) || parts[i].upper < 0 || twice) return bad("a part of the snapshot is not valid");
+    if (!validPart(parts[i].name) || parts[i].upper < 0 || twice)
+      return invalidArgument("a part of the snapshot is not valid");
   }
   if (Status made = makeFolders(store, 0700); !made.ok()) return made.error();
   sweep(store);
   Snapshot snapshot;
-  snapshot.id = std::string(kPrefix) + randomName();
+  snapshot.id = std::string(kIdPrefix) + randomName();
   snapshot.name = description.name;
   snapshot.base = description.base;
   snapshot.workdir = description.workdir;
@@ -166,7 +165,7 @@ Result<Snapshot> takeSnapshot(const std::string& store, const Description& descr
 
   const std::string staged = store + "/.new-" + randomName();
   if (::mkdir(staged.c_str(), 0700) != 0) return systemError(errno, "cannot make the folder " + staged);
-  Staging staging(staged);
+  HalfCopy staging(staged);
   const UniqueFd folder(::open(staged.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!folder || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0) return systemError(errno, "cannot open " + staged);
   if (::mkdirat(folder.get(), "layers", 0755) != 0) return systemError(errno, "cannot make a folder of the snapshot");
@@ -208,7 +207,7 @@ Result<std::vector<Snapshot>> listSnapshots(const std::string& store) {
 
 Result<Snapshot> findSnapshot(const std::string& store, std::string_view id) {
   if (!validId(id)) {
-    Error error = bad("this is no id of a snapshot: " + std::string(id.substr(0, 100)));
+    Error error = invalidArgument("this is no id of a snapshot: " + std::string(id.substr(0, 100)));
     error.fix = "computesdk snapshot list";
     return error;
   }
@@ -261,7 +260,7 @@ Result<std::vector<Snapshot>> snapshotChain(const std::string& store, std::strin
     if (chain.back().base.kind != "snapshot") return chain;
     next = chain.back().base.name;
   }
-  return bad("the snapshots' bases are nested too deep, or in a circle");
+  return invalidArgument("the snapshots' bases are nested too deep, or in a circle");
 }
 
 }  // namespace computesdk::local::rootfs

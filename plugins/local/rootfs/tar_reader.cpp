@@ -9,13 +9,11 @@ namespace {
 constexpr std::size_t kBlock = 512, kLongestName = 4096, kLongestPax = 1U << 20;
 constexpr std::uint64_t kLargest = 1ULL << 50;
 
-Error bad(const char* message) { return Error{.kind = ErrorClass::kInvalidArgument, .message = message}; }
-
 struct Field {
   std::size_t at, size;
 };
 constexpr Field kName{0, 100}, kMode{100, 8}, kSize{124, 12}, kTime{136, 12}, kSum{148, 8}, kLink{157, 100},
-    kPrefix{345, 155};
+    kPathPrefix{345, 155};
 constexpr std::size_t kType = 156, kMagic = 257;
 
 std::string textOf(const char* header, Field field) {
@@ -82,7 +80,7 @@ Result<bool> TarReader::block(char* to) {
     if (!got.ok()) return got.error();
     if (*got == 0) {
       if (have == 0) return false;
-      return bad("a layer is cut off");
+      return invalidArgument("a layer is cut off");
     }
     have += *got;
   }
@@ -94,7 +92,7 @@ Status TarReader::skip(std::uint64_t size) {
   while (size > 0) {
     const auto got = from_.read(waste, static_cast<std::size_t>(std::min<std::uint64_t>(size, sizeof waste)));
     if (!got.ok()) return got.error();
-    if (*got == 0) return bad("a layer is cut off");
+    if (*got == 0) return invalidArgument("a layer is cut off");
     size -= *got;
   }
   return okStatus();
@@ -104,7 +102,7 @@ Result<std::size_t> TarReader::read(void* to, std::size_t size) {
   if (left_ == 0) return std::size_t{0};
   const auto got = from_.read(to, static_cast<std::size_t>(std::min<std::uint64_t>(size, left_)));
   if (!got.ok()) return got;
-  if (*got == 0) return bad("a layer is cut off");
+  if (*got == 0) return invalidArgument("a layer is cut off");
   left_ -= *got;
   return got;
 }
@@ -114,7 +112,7 @@ Result<std::string> TarReader::text(std::uint64_t size) {
   for (std::size_t have = 0; have < value.size();) {
     const auto got = from_.read(value.data() + have, value.size() - have);
     if (!got.ok()) return got.error();
-    if (*got == 0) return bad("a layer is cut off");
+    if (*got == 0) return invalidArgument("a layer is cut off");
     have += *got;
   }
   if (Status skipped = skip((kBlock - size % kBlock) % kBlock); !skipped.ok()) return skipped.error();
@@ -123,7 +121,7 @@ Result<std::string> TarReader::text(std::uint64_t size) {
 
 // "LENGTH key=value\n", over and over.
 Status TarReader::pax(std::uint64_t size, TarEntry& over, bool& hasSize) {
-  if (size > kLongestPax) return bad("a layer's extended header is too long");
+  if (size > kLongestPax) return invalidArgument("a layer's extended header is too long");
   const auto records = text(size);
   if (!records.ok()) return records.error();
   for (std::size_t at = 0; at < records->size();) {
@@ -131,17 +129,17 @@ Status TarReader::pax(std::uint64_t size, TarEntry& over, bool& hasSize) {
     std::uint64_t length = 0;
     if (blank == std::string::npos || !decimal(records->substr(at, blank - at), length) ||
         length > records->size() - at || length < blank - at + 2) {
-      return bad("a layer's extended header is damaged");
+      return invalidArgument("a layer's extended header is damaged");
     }
     const std::string record = records->substr(blank + 1, at + static_cast<std::size_t>(length) - blank - 2);
     at += static_cast<std::size_t>(length);
     const std::size_t equals = record.find('=');
-    if (equals == std::string::npos) return bad("a layer's extended header is damaged");
+    if (equals == std::string::npos) return invalidArgument("a layer's extended header is damaged");
     const std::string key = record.substr(0, equals), value = record.substr(equals + 1);
     if (key == "path") over.path = value;
     if (key == "linkpath") over.link = value;
     if (key == "size") {
-      if (!decimal(value, over.size)) return bad("a layer's extended header is damaged");
+      if (!decimal(value, over.size)) return invalidArgument("a layer's extended header is damaged");
       hasSize = true;
     }
     if (key.rfind("GNU.sparse.", 0) == 0) {
@@ -165,7 +163,7 @@ Result<std::optional<TarEntry>> TarReader::next() {
       return std::optional<TarEntry>();
     std::uint64_t size = 0, mode = 0, time = 0;
     if (!sumIsRight(header) || !numberOf(header, kSize, size) || size > kLargest)
-      return bad("a layer is no tar archive");
+      return invalidArgument("a layer is no tar archive");
     if (!numberOf(header, kMode, mode)) mode = 0644;
     if (!numberOf(header, kTime, time)) time = 0;
     const char type = header[kType];
@@ -177,7 +175,7 @@ Result<std::optional<TarEntry>> TarReader::next() {
       continue;
     }
     if (type == 'L' || type == 'K') {
-      if (size > kLongestName + 1) return bad("a name in a layer is too long");
+      if (size > kLongestName + 1) return invalidArgument("a name in a layer is too long");
       auto name = text(size);
       if (!name.ok()) return name.error();
       name->resize(::strnlen(name->data(), name->size()));
@@ -192,15 +190,15 @@ Result<std::optional<TarEntry>> TarReader::next() {
     entry.mode = static_cast<std::uint32_t>(mode & 07777);
     entry.mtime = static_cast<std::int64_t>(std::min<std::uint64_t>(time, 1ULL << 40));
     entry.path = textOf(header, kName);
-    const std::string prefix = std::memcmp(header + kMagic, "ustar\0", 6) == 0 ? textOf(header, kPrefix) : "";
+    const std::string prefix = std::memcmp(header + kMagic, "ustar\0", 6) == 0 ? textOf(header, kPathPrefix) : "";
     if (!prefix.empty()) entry.path = prefix + "/" + entry.path;
     if (!over.path.empty()) entry.path = over.path;
     entry.link = over.link.empty() ? textOf(header, kLink) : over.link;
     entry.size = hasSize ? over.size : size;
     if (entry.path.size() > kLongestName || entry.link.size() > kLongestName)
-      return bad("a name in a layer is too long");
+      return invalidArgument("a name in a layer is too long");
     if (entry.path.find('\0') != std::string::npos || entry.link.find('\0') != std::string::npos) {
-      return bad("a name in a layer holds a zero byte");
+      return invalidArgument("a name in a layer holds a zero byte");
     }
     left_ = entry.size;
     padding_ = (kBlock - entry.size % kBlock) % kBlock;

@@ -10,10 +10,6 @@
 namespace computesdk::local::rootfs {
 namespace {
 
-Error bad(std::string message, std::string fix = {}) {
-  return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message), .why = {}, .fix = std::move(fix)};
-}
-
 bool folder(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
@@ -41,8 +37,8 @@ Status othersCannotWrite(const std::string& path) {
     const bool open = (status.st_mode & 022) != 0;
     const bool sticky = (status.st_mode & S_ISVTX) != 0 && status.st_uid == 0 && at != path;
     if (!owned || (open && !sticky)) {
-      return bad("the template " + path + " can be changed by other users, through " + at,
-                 "chmod go-w " + at + "    (and let it belong to you or to root)");
+      return invalidArgument("the template " + path + " can be changed by other users, through " + at,
+                             "chmod go-w " + at + "    (and let it belong to you or to root)");
     }
     if (at == "/") return okStatus();
   }
@@ -56,9 +52,9 @@ bool within(const std::string& path, const std::string& folder) {
 }  // namespace
 
 Result<SourceKind> classify(const std::string& path) {
-  if (path.empty() || path[0] != '/') return bad("a template's path must be absolute: " + path);
+  if (path.empty() || path[0] != '/') return invalidArgument("a template's path must be absolute: " + path);
   if (!somethingAt(path)) return systemError(ENOENT, "there is no template at " + path);
-  if (!folder(path)) return bad("a template must be a folder: " + path);
+  if (!folder(path)) return invalidArgument("a template must be a folder: " + path);
   if (somethingAt(path + "/oci-layout") && somethingAt(path + "/index.json")) return SourceKind::kOciLayout;
   return SourceKind::kDirectory;
 }
@@ -66,24 +62,27 @@ Result<SourceKind> classify(const std::string& path) {
 Result<std::string> validateDirectory(const std::string& path) {
   const auto kind = classify(path);
   if (!kind.ok()) return kind.error();
-  if (*kind != SourceKind::kDirectory) return bad("this folder is an OCI layout, not a root file system: " + path);
+  if (*kind != SourceKind::kDirectory)
+    return invalidArgument("this folder is an OCI layout, not a root file system: " + path);
   const std::string real = realPath(path);
   if (real.empty()) return systemError(errno, "cannot resolve " + path);
   if (real == "/")
-    return bad("the machine's own root is no template", "Leave the template out to get the machine's /usr.");
+    return invalidArgument("the machine's own root is no template",
+                           "Leave the template out to get the machine's /usr.");
   for (const char* forbidden : {"/proc", "/sys", "/dev", "/run"}) {
-    if (within(real, forbidden)) return bad("a template may not be below " + std::string(forbidden) + ": " + path);
+    if (within(real, forbidden))
+      return invalidArgument("a template may not be below " + std::string(forbidden) + ": " + path);
   }
   if (const char* home = std::getenv("HOME"); home != nullptr && home[0] == '/') {
     const std::string realHome = realPath(home);
     if (!realHome.empty() && realHome != "/" && within(realHome, real)) {
-      return bad("this folder would show your home folder to every sandbox: " + path);
+      return invalidArgument("this folder would show your home folder to every sandbox: " + path);
     }
   }
   if (Status safe = othersCannotWrite(real); !safe.ok()) return safe.error();
   // A symlink here is a path in the template, not on this machine; that there is something is enough.
   if (!somethingAt(real + "/bin/sh") && !somethingAt(real + "/usr/bin") && !somethingAt(real + "/bin")) {
-    return bad("this folder holds no root file system, neither /bin nor /usr/bin: " + path);
+    return invalidArgument("this folder holds no root file system, neither /bin nor /usr/bin: " + path);
   }
   return real;
 }

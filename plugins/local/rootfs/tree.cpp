@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::size_t kDeepest = 256, kMostLinks = 40;
 
-Error bad(std::string message) { return Error{.kind = ErrorClass::kInvalidArgument, .message = std::move(message)}; }
-
 std::vector<std::string> pieces(std::string_view path) {
   std::vector<std::string> parts;
   while (!path.empty()) {
@@ -56,7 +54,7 @@ std::string linkIn(int folder, const std::string& name) {
 Status removeBelow(int folder, const std::string& name, std::size_t depth) {
   if (::unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT) return okStatus();
   if (errno != EISDIR && errno != EPERM) return systemError(errno, "cannot remove " + name);
-  if (depth > kDeepest * 4) return bad("a tree is too deep to be removed");
+  if (depth > kDeepest * 4) return invalidArgument("a tree is too deep to be removed");
   {
     UniqueFd inner = folderIn(folder, name);
     if (!inner && errno == EACCES && ::fchmodat(folder, name.c_str(), 0700, 0) == 0) inner = folderIn(folder, name);
@@ -78,11 +76,11 @@ Status removeBelow(int folder, const std::string& name, std::size_t depth) {
 
 Result<std::vector<std::string>> splitPath(std::string_view path) {
   std::vector<std::string> parts = pieces(path);
-  if (parts.empty()) return bad("a path in a layer is empty");
-  if (parts.size() > kDeepest) return bad("a path in a layer is too deep");
+  if (parts.empty()) return invalidArgument("a path in a layer is empty");
+  if (parts.size() > kDeepest) return invalidArgument("a path in a layer is too deep");
   for (const std::string& part : parts) {
-    if (part == "..") return bad("a path in a layer leaves it: " + std::string(path));
-    if (part.size() > 255) return bad("a name in a layer is too long");
+    if (part == "..") return invalidArgument("a path in a layer leaves it: " + std::string(path));
+    if (part.size() > 255) return invalidArgument("a name in a layer is too long");
   }
   return parts;
 }
@@ -107,14 +105,14 @@ Result<Place> locate(int root, const std::vector<std::string>& parts, bool make)
     UniqueFd inner = folderIn(at.get(), name);
     if (inner) {
       done.push_back(name);
-      if (done.size() > kDeepest) return bad("a path is too deep");
+      if (done.size() > kDeepest) return invalidArgument("a path is too deep");
       at = std::move(inner);
       continue;
     }
     const int error = errno;
     const std::string target = linkIn(at.get(), name);
     if (target.empty()) return systemError(error, "cannot open the folder " + joined(done) + "/" + name);
-    if (++links > kMostLinks) return bad("too many symlinks in " + joined(parts));
+    if (++links > kMostLinks) return invalidArgument("too many symlinks in " + joined(parts));
     if (target[0] == '/') {
       done.clear();
       auto back = walk(root, done);
@@ -174,7 +172,8 @@ Result<std::string> readSmallFile(const std::string& path, std::size_t most) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) return systemError(errno, "cannot open " + path);
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return bad(path + " is no regular file");
+  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
+    return invalidArgument(path + " is no regular file");
   if (static_cast<std::uint64_t>(status.st_size) > most) return systemError(EFBIG, path);
   std::string text;
   char block[8192];

@@ -18,7 +18,7 @@
 namespace computesdk::local::rootfs {
 namespace {
 
-constexpr std::size_t kDeepest = 512;
+constexpr std::size_t kDeepestCopy = 512;
 constexpr off_t kPiece = 8 << 20;  // copied by one system call, which cannot be cancelled
 
 class Copier {
@@ -26,7 +26,7 @@ class Copier {
   Copier(int to, CopyBudget& budget) : root_(to), budget_(budget) {}
 
   Status folder(int from, int to, const std::string& path, std::size_t depth) {
-    if (depth > kDeepest) {
+    if (depth > kDeepestCopy) {
       return Error{.kind = ErrorClass::kResourceExhausted, .message = "the tree is too deep to be copied: " + path};
     }
     const auto names = namesIn(from);

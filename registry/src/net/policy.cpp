@@ -1,6 +1,7 @@
 #include "net/policy.hpp"
 
 #include "host/abi_structs.hpp"
+#include "values/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -41,13 +42,6 @@ bool isHeaderValue(std::string_view text) {
     const auto byte = static_cast<unsigned char>(c);
     return (byte < 0x20 && byte != '\t') || byte == 0x7f;
   });
-}
-
-std::string lowerCase(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
 }
 
 /// Headers that frame the message or belong to the connection: the host's own business.

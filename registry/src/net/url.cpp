@@ -1,5 +1,7 @@
 #include "net/url.hpp"
 
+#include "values/text.hpp"
+
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -15,13 +17,6 @@ bool isHostCharacter(char c) {
 bool isAddress6(const std::string& host) {
   unsigned char bytes[16];
   return ::inet_pton(AF_INET6, host.c_str(), bytes) == 1;
-}
-
-std::string lowerCase(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
 }
 
 /// Scheme into `url`; what follows it, or nothing.

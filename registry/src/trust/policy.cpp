@@ -14,7 +14,7 @@
 namespace computesdk::registry {
 namespace {
 
-ErrorInfo bad(const std::filesystem::path& file, std::string why, std::string fix) {
+ErrorInfo badPolicy(const std::filesystem::path& file, std::string why, std::string fix) {
   ErrorInfo error;
   error.code = ErrorCode::policy;
   error.what = "cannot use the policy " + file.string();
@@ -55,32 +55,33 @@ Result<Policy> readPolicy(const std::filesystem::path& file) {
   UniqueFd fd = openForReading(file);
   if (!fd) {
     if (errno == ENOENT || errno == ENOTDIR) return policy;
-    return bad(file, std::strerror(errno), "let an administrator look at the file");
+    return badPolicy(file, std::strerror(errno), "let an administrator look at the file");
   }
   // Whoever runs the tests or a private prefix may keep a policy too: his own binds only himself.
   OwnershipCheck ownership({.user = ::geteuid(), .rootOnly = false, .writers = {}});
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return bad(file, std::strerror(errno), "let an administrator look at the file");
+  if (::fstat(fd.get(), &info) != 0)
+    return badPolicy(file, std::strerror(errno), "let an administrator look at the file");
   auto problem = ownership.file(info, file);
   if (!problem) problem = ownership.folder(file.parent_path());
-  if (problem) return bad(file, problem->why, problem->fix);
+  if (problem) return badPolicy(file, problem->why, problem->fix);
 
   auto text = readWhole(fd.get(), 64 * 1024);
   auto document = text ? parseJson(*text, {}) : Result<rapidjson::Document>(text.error());
-  if (!document) return bad(file, document.error().why, "correct the file");
-  if (!document->IsObject()) return bad(file, "it is not a JSON object", "begin it with { and end it with }");
+  if (!document) return badPolicy(file, document.error().why, "correct the file");
+  if (!document->IsObject()) return badPolicy(file, "it is not a JSON object", "begin it with { and end it with }");
   for (const auto& [key, value] : document->GetObject()) {
     auto name = jsonView(key);
     if (name == "require_checksum") {
-      if (!value.IsBool()) return bad(file, "require_checksum must be true or false", "correct the file");
+      if (!value.IsBool()) return badPolicy(file, "require_checksum must be true or false", "correct the file");
       policy.requireChecksum = value.GetBool();
       continue;
     }
     if (name != "allow" && name != "deny") {
-      return bad(file, "unknown key " + printable(name), "known are allow, deny and require_checksum");
+      return badPolicy(file, "unknown key " + printable(name), "known are allow, deny and require_checksum");
     }
     auto list = names(value, std::string(name));
-    if (!list) return bad(file, list.error().why, "for example {\"deny\": [\"e2b\"]}");
+    if (!list) return badPolicy(file, list.error().why, "for example {\"deny\": [\"e2b\"]}");
     policy.limitsAllowed |= name == "allow";
     (name == "allow" ? policy.allow : policy.deny) = *list;
   }

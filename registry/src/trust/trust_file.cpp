@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 1024 * 1024;
 
-ErrorInfo bad(const std::filesystem::path& file, std::string why, std::string fix) {
+ErrorInfo badTrustFile(const std::filesystem::path& file, std::string why, std::string fix) {
   ErrorInfo error;
   error.code = ErrorCode::config;
   error.what = "cannot use the trust file " + file.string();
@@ -40,18 +40,19 @@ bool isSha256(std::string_view text) {
 Result<std::vector<TrustedLibrary>> parse(std::string_view text, const std::filesystem::path& file) {
   std::string fix = "correct the file, or remove it and trust again";
   auto document = parseJson(text, {.maxBytes = kMaxBytes, .maxDepth = 8});
-  if (!document) return bad(file, document.error().why, fix);
-  if (!document->IsObject()) return bad(file, "it is not a JSON object", fix);
+  if (!document) return badTrustFile(file, document.error().why, fix);
+  if (!document->IsObject()) return badTrustFile(file, "it is not a JSON object", fix);
   auto version = document->FindMember("version");
   if (version == document->MemberEnd() || !version->value.IsInt() || version->value.GetInt() != 1) {
-    return bad(file, "version is not 1", "remove the file and trust again, or update ComputeSDK");
+    return badTrustFile(file, "version is not 1", "remove the file and trust again, or update ComputeSDK");
   }
   std::vector<TrustedLibrary> out;
   auto list = document->FindMember("trusted");
-  if (list == document->MemberEnd() || !list->value.IsArray()) return bad(file, "trusted is not an array", fix);
+  if (list == document->MemberEnd() || !list->value.IsArray())
+    return badTrustFile(file, "trusted is not an array", fix);
   for (const auto& item : list->value.GetArray()) {
     if (!item.IsObject() || !isSha256(textOf(item, "sha256"))) {
-      return bad(file, "an entry has no sha256 of 64 hexadecimal digits", fix);
+      return badTrustFile(file, "an entry has no sha256 of 64 hexadecimal digits", fix);
     }
     out.push_back({textOf(item, "sha256"), textOf(item, "name"), textOf(item, "file")});
   }
@@ -80,7 +81,7 @@ Result<void> makeFolder(const std::filesystem::path& folder) {
   std::error_code code;
   std::filesystem::create_directories(folder.parent_path(), code);
   if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return bad(folder, std::strerror(errno), "make the folder " + shellQuote(folder.string()));
+  return badTrustFile(folder, std::strerror(errno), "make the folder " + shellQuote(folder.string()));
 }
 
 }  // namespace
@@ -90,26 +91,26 @@ Result<std::vector<TrustedLibrary>> TrustFile::read() const {
   UniqueFd fd = openForReading(file_);
   if (!fd) {
     if (errno == ENOENT || errno == ENOTDIR) return std::vector<TrustedLibrary>{};
-    return bad(file_, std::strerror(errno), "make the file readable");
+    return badTrustFile(file_, std::strerror(errno), "make the file readable");
   }
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return bad(file_, std::strerror(errno), "make the file readable");
+  if (::fstat(fd.get(), &info) != 0) return badTrustFile(file_, std::strerror(errno), "make the file readable");
   OwnershipCheck ownership({.user = user_, .rootOnly = false, .writers = {}});
   auto problem = ownership.file(info, file_);
   if (!problem) problem = ownership.folder(file_.parent_path());
-  if (problem) return bad(file_, problem->why, problem->fix);
+  if (problem) return badTrustFile(file_, problem->why, problem->fix);
   auto text = readWhole(fd.get(), kMaxBytes);
-  if (!text) return bad(file_, text.error().why, "make the file readable");
+  if (!text) return badTrustFile(file_, text.error().why, "make the file readable");
   return parse(*text, file_);
 }
 
 Result<void> TrustFile::add(const TrustedLibrary& library) const {
-  if (file_.empty()) return bad(file_, "there is no home folder to keep it in", "set HOME or XDG_CONFIG_HOME");
+  if (file_.empty()) return badTrustFile(file_, "there is no home folder to keep it in", "set HOME or XDG_CONFIG_HOME");
   if (auto made = makeFolder(file_.parent_path()); !made) return made;
   UniqueFd folder(::open(file_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder) return bad(file_, std::strerror(errno), "make the folder readable");
+  if (!folder) return badTrustFile(file_, std::strerror(errno), "make the folder readable");
   while (::flock(folder.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return bad(file_, std::strerror(errno), "try again");
+    if (errno != EINTR) return badTrustFile(file_, std::strerror(errno), "try again");
   }
   auto libraries = read();
   if (!libraries) return libraries.error();
@@ -118,7 +119,7 @@ Result<void> TrustFile::add(const TrustedLibrary& library) const {
   if (known) return {};
   libraries->push_back(library);
   auto replaced = replaceFile(file_, serialize(*libraries));
-  if (!replaced) return bad(file_, replaced.error().why, "free some space, or make the folder writable");
+  if (!replaced) return badTrustFile(file_, replaced.error().why, "free some space, or make the folder writable");
   return {};
 }
 

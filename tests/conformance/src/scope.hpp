@@ -103,6 +103,13 @@ struct Step {
 using Outcome = Result<Value>;
 using Verb = Outcome (*)(Step&);
 
+/// Of a verb that has nothing to tell.
+template <typename T>
+Outcome done(Result<T> result) {
+  if (!result) return std::move(result).error();
+  return Value(Value::Object{});
+}
+
 /// The verb of that name, or null. Each group below knows some.
 Verb findVerb(std::string_view name);
 Verb sandboxVerb(std::string_view name);

@@ -129,12 +129,6 @@ Outcome output(Step& step) {
   return running.transcript->value();
 }
 
-template <typename T>
-Outcome done(Result<T> result) {
-  if (!result) return std::move(result).error();
-  return Value(Value::Object{});
-}
-
 Outcome input(Step& step) {
   onlyKeys(step.arguments, {"of", "write", "close"}, "input");
   Command& command = *step.command().command;

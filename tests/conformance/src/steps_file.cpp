@@ -8,12 +8,6 @@
 namespace computesdk::conformance {
 namespace {
 
-template <typename T>
-Outcome done(Result<T> result) {
-  if (!result) return std::move(result).error();
-  return Value(Value::Object{});
-}
-
 const std::string& path(const Step& step) { return step.arguments.at("path").asString(); }
 
 Value entryValue(const FileEntry& entry) {

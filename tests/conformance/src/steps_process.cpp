@@ -9,12 +9,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-template <typename T>
-Outcome done(Result<T> result) {
-  if (!result) return std::move(result).error();
-  return Value(Value::Object{});
-}
-
 /// By the name that a case gave it, or by its id.
 Process process(const Step& step) {
   if (const Value* id = step.arguments.find("id")) return step.sandbox().processes().get(id->asString());
@@ -109,7 +103,7 @@ Outcome resize(Step& step) {
                                    static_cast<std::uint32_t>(step.arguments.at("rows").asInt())));
 }
 
-Outcome list(Step& step) {
+Outcome listProcesses(Step& step) {
   Processes all = step.sandbox().processes();
   auto known = all.list(nothrow, step.stopper.token());
   if (!known) return std::move(known).error();
@@ -127,8 +121,9 @@ Outcome list(Step& step) {
 
 Verb processVerb(std::string_view name) {
   static const std::map<std::string_view, Verb> kVerbs = {
-      {"process_start", start},   {"process_attach", attach}, {"process_wait", waitFor}, {"process_write", writeTo},
-      {"process_signal", signal}, {"process_resize", resize}, {"process_list", list},
+      {"process_start", start},        {"process_attach", attach}, {"process_wait", waitFor},
+      {"process_write", writeTo},      {"process_signal", signal}, {"process_resize", resize},
+      {"process_list", listProcesses},
   };
   const auto found = kVerbs.find(name);
   return found == kVerbs.end() ? nullptr : found->second;

@@ -84,7 +84,7 @@ Outcome getAfresh(Step& step) {
   return hold(step, std::move(**found));
 }
 
-Outcome list(Step& step) {
+Outcome listSandboxes(Step& step) {
   onlyKeys(step.arguments, {"metadata", "limit"}, "list");
   ListOptions options;
   options.metadata = stringMap(step.arguments.find("metadata"));
@@ -107,12 +107,6 @@ Outcome info(Step& step) {
   auto now = step.sandbox().getInfo(nothrow, step.stopper.token());
   if (!now) return std::move(now).error();
   return infoValue(*now);
-}
-
-template <typename T>
-Outcome done(Result<T> result) {
-  if (!result) return std::move(result).error();
-  return Value(Value::Object{});
 }
 
 Outcome destroy(Step& step) {
@@ -223,7 +217,7 @@ Verb sandboxVerb(std::string_view name) {
       {"create", create},
       {"get", get},
       {"get_afresh", getAfresh},
-      {"list", list},
+      {"list", listSandboxes},
       {"info", info},
       {"destroy", destroy},
       {"drop", drop},

@@ -11,7 +11,7 @@ namespace {
 using State = OutputLog::Reader::State;
 
 constexpr std::string_view kExitControl = "X-Daytona-Pty-Exit-Control", kEnvs = "X-Daytona-Pty-Envs~";
-constexpr std::chrono::milliseconds kLookAround{20};
+constexpr std::chrono::milliseconds kTerminalLook{20};
 
 TerminalSize sizeOf(std::int64_t columns, std::int64_t rows) {
   TerminalSize size;
@@ -127,7 +127,7 @@ void DaytonaToolbox::serveTerminal(Exchange& exchange, DaytonaTerminal& terminal
   });
   bool whole = false;
   for (OutputChunk chunk;;) {
-    const State state = reader->next(chunk, kLookAround);
+    const State state = reader->next(chunk, kTerminalLook);
     if (state == State::end) {
       whole = alive();
       break;

@@ -20,13 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using limits::StandInBus;
 
-std::string textOf(const std::string& file) {
-  std::ifstream in(file);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
 CreateSpec limited() {
   CreateSpec spec;
   spec.limits.memoryBytes = 64ULL << 20;

@@ -12,13 +12,6 @@ namespace fs = std::filesystem;
 
 std::string parentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
-std::string textOf(const std::string& file) {
-  std::ifstream in(file);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
 void put(const std::string& file, const std::string& text) { std::ofstream(file, std::ios::trunc) << text; }
 
 void furnish(const std::string& folder, const std::string& controllers) {
@@ -27,6 +20,13 @@ void furnish(const std::string& folder, const std::string& controllers) {
 }
 
 }  // namespace
+
+std::string textOf(const std::string& file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
 
 PlainGroups::PlainGroups(std::string root, const std::string& own) : root_(std::move(root)) {
   fs::create_directories(root_ + "/proc/self");

@@ -8,6 +8,9 @@
 
 namespace computesdk::local::testing {
 
+// All of a file; empty when there is none.
+std::string textOf(const std::string& file);
+
 // v2, mounted at /sys/fs/cgroup, with this process in the group `own`. Every path is below `root`.
 class PlainGroups final : public limits::FileTree {
  public:

@@ -12,7 +12,7 @@
 namespace computesdk::local::limits {
 namespace {
 
-constexpr uid_t kUid = 64000;
+constexpr uid_t kUserId = 64000;
 
 class RealGroups : public ::testing::Test {
  protected:
@@ -21,7 +21,7 @@ class RealGroups : public ::testing::Test {
     if (layout.kind != GroupKind::kV1 || ::geteuid() != 0) GTEST_SKIP() << "needs root on a machine with cgroup v1";
     DelegationRequest request;
     request.launcher = ::getpid();
-    request.uid = request.gid = kUid;
+    request.uid = request.gid = kUserId;
     delegation = delegate(*tree, layout, request);
     if (!delegation.has(Controller::kMemory)) GTEST_SKIP() << delegation.why();
   }
@@ -49,7 +49,7 @@ TEST_F(RealGroups, TheOwnerNeedsNoPrivilegeForGroupsBelow) {
   ASSERT_GE(folder, 0);
   const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
-    if (::setresgid(kUid, kUid, kUid) != 0 || ::setresuid(kUid, kUid, kUid) != 0) ::_exit(1);
+    if (::setresgid(kUserId, kUserId, kUserId) != 0 || ::setresuid(kUserId, kUserId, kUserId) != 0) ::_exit(1);
     if (::mkdirat(folder, "sb-1", 0755) != 0) ::_exit(2);
     const int limit = ::openat(folder, "sb-1/memory.limit_in_bytes", O_WRONLY);
     if (limit < 0 || ::write(limit, "33554432", 8) != 8) ::_exit(3);
@@ -70,7 +70,7 @@ TEST_F(RealGroups, TheOwnerNeedsNoPrivilegeForGroupsBelow) {
 
 TEST_F(RealGroups, ALivingLaunchersFoldersAreNotSweptAndADeadOnesAre) {
   for (const std::string& folder : folders()) ASSERT_TRUE(tree->makeDirectory(folder + "/sb-1").ok());
-  EXPECT_EQ(sweepStale(*tree, layout, kUid), 0U) << "this process holds the lock";
+  EXPECT_EQ(sweepStale(*tree, layout, kUserId), 0U) << "this process holds the lock";
   // A launcher that died without a word: nobody holds the lock, and a sandbox's process is still there.
   const pid_t child = computesdk::testing::plainFork();
   if (child == 0) {
@@ -81,10 +81,10 @@ TEST_F(RealGroups, ALivingLaunchersFoldersAreNotSweptAndADeadOnesAre) {
   }
   delegation.releaseLocks();
   // That process was forked from this one, so it shares the lock until it is killed as well.
-  EXPECT_EQ(sweepStale(*tree, layout, kUid), 0U);
+  EXPECT_EQ(sweepStale(*tree, layout, kUserId), 0U);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  EXPECT_EQ(sweepStale(*tree, layout, kUid), folders().size());
+  EXPECT_EQ(sweepStale(*tree, layout, kUserId), folders().size());
   for (const std::string& folder : folders()) EXPECT_FALSE(tree->exists(folder));
 }
 
