@@ -1,6 +1,7 @@
 // The Daytona provider: what the plug-in ABI asks for, by Daytona's protocols.
 #include <computesdk/provider.hpp>
 
+#include "common/named.hpp"
 #include "common/orphan.hpp"
 #include "common/time.hpp"
 #include "daytona/control.hpp"
@@ -191,8 +192,8 @@ class Daytona {
   void namedFindOrCreate(Call& call, const csdk_named_args& args) {
     Session session(call);
     JsonValue body = createBody(*args.create, settings_);
-    body.set("name", uniqueName(args));
-    body.at("labels").set(kNamespaceLabel, view(args.name_space)).set(kNameLabel, view(args.name));
+    body.set("name", vendor::uniqueName(args.name_space, args.name));
+    body.at("labels").set(vendor::kNamespaceLabel, view(args.name_space)).set(vendor::kNameLabel, view(args.name));
     for (int tries = 0; tries < kNameTries; ++tries) {
       if (const auto found = findNamed(session, args)) {
         return resultOfNamed(wake(session, control_, found->root().text("id")), args).emit(call);
@@ -233,7 +234,6 @@ class Daytona {
   }
 
  private:
-  static constexpr std::string_view kNamespaceLabel = "computesdk-namespace", kNameLabel = "computesdk-name";
   static constexpr int kNameTries = 50;
   static constexpr std::int64_t kStartMs = 60;  ///< no sandbox starts faster
 
@@ -286,25 +286,12 @@ class Daytona {
     throw failure.error();
   }
 
-  /// Daytona's names are of few characters, so it is a number made of both names; labels say them.
-  static std::string uniqueName(const csdk_named_args& args) {
-    std::uint64_t hash = 14695981039346656037ULL;  // FNV-1a
-    const auto add = [&hash](std::string_view text) {
-      for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-    };
-    add(view(args.name_space));
-    add(std::string_view("\0", 1));
-    add(view(args.name));
-    char name[40];
-    const int size = std::snprintf(name, sizeof name, "computesdk-%016llx", static_cast<unsigned long long>(hash));
-    return {name, static_cast<std::size_t>(size)};
-  }
-
   std::optional<JsonDocument> findNamed(Session& session, const csdk_named_args& args) {
-    auto found = lookFor(session, control_, uniqueName(args));
+    auto found = lookFor(session, control_, vendor::uniqueName(args.name_space, args.name));
     if (!found) return {};
     const Json labels = found->root()["labels"];
-    if (labels.textOr(kNamespaceLabel) == view(args.name_space) && labels.textOr(kNameLabel) == view(args.name)) {
+    if (labels.textOr(vendor::kNamespaceLabel) == view(args.name_space) &&
+        labels.textOr(vendor::kNameLabel) == view(args.name)) {
       return found;
     }
     throw Error(CSDK_ALREADY_EXISTS, "the name belongs to a sandbox that was not made by it").fix("use another name");

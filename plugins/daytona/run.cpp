@@ -8,13 +8,13 @@
 #include "daytona/control.hpp"
 #include "daytona/follow.hpp"
 #include "daytona/scripts.hpp"
+#include "daytona/spool.hpp"
 
 namespace computesdk::daytona {
 namespace {
 
 using plugin::view;
 
-constexpr std::int64_t kMs = 1'000'000;
 /// Input that goes with the command itself: in base64 it fits into one argument.
 constexpr std::size_t kSmallInput = std::size_t{48} << 10;
 
@@ -65,43 +65,71 @@ class InputSender {
   bool waiting_ = false, done_ = false;
 };
 
-/// Where an exec is, for who has to end it.
-struct Running {
-  const std::string word = randomWord();
-  const std::string session = std::string(kExecSession) + word;
+/// A command that somebody waits for, on the road that suits it.
+class Running {
+ public:
+  Running(Toolbox& toolbox, const csdk_exec_args& args)
+      : toolbox_(toolbox), args_(args), line_(lineOf(args, toolbox.connection())) {
+    const plugin::Call& call = toolbox.session().call();
+    if (args.timeout_ms > 0) ownEndNs_ = call.nowNs() + args.timeout_ms * vendor::kNsPerMs;
+    const bool callEndsFirst = call.deadlineNs().value_or(INT64_MAX) < ownEndNs_;
+    waitUntilNs_ = callEndsFirst ? 0 : ownEndNs_;
+  }
+
+  void run() {
+    const plugin::Call& call = toolbox_.session().call();
+    try {
+      spooled_ = canSpool(args_, line_);
+      if (spooled_ && runSpooled(toolbox_, args_, line_, word_, waitUntilNs_)) return;
+      spooled_ = false;
+      runInSession();
+    } catch (const plugin::Error& error) {
+      if (error.status() != CSDK_DEADLINE_EXCEEDED || ownEndNs_ == 0 || call.nowNs() < ownEndNs_) throw;
+      kill();
+      call.exit(CSDK_EXIT_TIMEOUT, 0);
+    }
+  }
+  void kill() {
+    if (spooled_) return killSpooled(toolbox_, word_);
+    killQuietly(toolbox_, word_, session_);
+  }
+
+ private:
+  void runInSession();
+
+  Toolbox& toolbox_;
+  const csdk_exec_args& args_;
+  const std::string word_ = randomWord();
+  const std::string session_ = std::string(kExecSession) + word_;
+  const std::string line_;
+  std::int64_t ownEndNs_ = 0, waitUntilNs_ = 0;
+  bool spooled_ = false;
 };
 
-void follow(Toolbox& toolbox, const csdk_exec_args& args, const Running& running, bool feed) {
-  vendor::Session& session = toolbox.session();
+/// What streams in, or is too long for a command's line, goes to a session of the daemon, whose output comes over a
+/// WebSocket.
+void Running::runInSession() {
+  vendor::Session& session = toolbox_.session();
   const plugin::Call& call = session.call();
-  const std::string input = feed ? "lines" : args.input.size != 0 ? "data" : "none";
-  const std::string data = input == "data" ? vendor::base64Encode(plugin::text(args.input)) : std::string();
-  const std::string line =
-      scriptLine(kRunner, {running.word, lineOf(args, toolbox.connection()), input, data, "0"}, running.word);
-  const std::int64_t endNs = args.timeout_ms > 0 ? call.nowNs() + args.timeout_ms * kMs : 0;
-  const CommandId id = startCommand(toolbox, running.session, line);
-  LogStream log(toolbox, id, [&call](LogDecoder::Channel channel, std::string_view bytes) {
+  const bool feed = args_.source != nullptr || args_.input.size > kSmallInput;
+  const std::string input = feed ? "lines" : args_.input.size != 0 ? "data" : "none";
+  const std::string data = input == "data" ? vendor::base64Encode(plugin::text(args_.input)) : std::string();
+  const CommandId id = startCommand(toolbox_, session_, scriptLine(kRunner, {word_, line_, input, data, "0"}, word_));
+  LogStream log(toolbox_, id, [&call](LogDecoder::Channel channel, std::string_view bytes) {
     call.write(channel == LogDecoder::Channel::standardError ? CSDK_STREAM_STDERR : CSDK_STREAM_STDOUT,
                plugin::bytes(bytes));
   });
   std::optional<InputSender> sender;
-  if (feed) sender.emplace(toolbox, id, args);
+  if (feed) sender.emplace(toolbox_, id, args_);
   const auto done = [&] {
     if (sender && !log.over()) sender->send();
     return log.over();
   };
-  const bool callEndsFirst = call.deadlineNs().value_or(INT64_MAX) < endNs;
-  try {
-    session.until(done, callEndsFirst ? 0 : endNs);
-  } catch (const plugin::Error& error) {
-    if (error.status() != CSDK_DEADLINE_EXCEEDED || endNs == 0 || call.nowNs() < endNs) throw;
-    killQuietly(toolbox, running.word, running.session);
-    return call.exit(CSDK_EXIT_TIMEOUT, 0);
-  }
+  session.until(done, waitUntilNs_);
   const Ended ended = log.ended();
   vendor::emitExitCode(call, ended.code);
   // The command is over, whatever becomes of its session.
-  vendor::Request forget = toolbox.request("DELETE", "/process/session/" + running.session);
+  vendor::Request forget = toolbox_.request("DELETE", "/process/session/" + session_);
   forget.retry = vendor::Retry::notSent;
   try {
     session.fetch(forget);
@@ -117,14 +145,13 @@ std::string lineOf(const csdk_exec_args& args, const Connection& connection) {
 }
 
 void runCommand(Toolbox& toolbox, const csdk_exec_args& args) {
-  const Running running;
-  const bool feed = args.source != nullptr || args.input.size > kSmallInput;
+  Running running(toolbox, args);
   try {
-    follow(toolbox, args, running, feed);
+    running.run();
   } catch (const plugin::Error& error) {
     if (error.status() == CSDK_CANCELLED || error.status() == CSDK_DEADLINE_EXCEEDED) {
       toolbox.session().beginCleanup();
-      killQuietly(toolbox, running.word, running.session);
+      running.kill();
     }
     throw;
   }

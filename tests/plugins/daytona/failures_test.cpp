@@ -142,32 +142,66 @@ TEST_F(DaytonaFailures, AListThatNeverEndsEnds) {
   EXPECT_EQ(list.error().code, ErrorCode::protocol);
 }
 
+// A command whose input streams in has a session of the daemon, and its output comes over a WebSocket.
 TEST_F(DaytonaFailures, OutputThatBreaksOffIsNoSuccess) {
   Sandbox sandbox = create();
-  for (const std::int64_t at : {2, 20, 40}) {
-    for (const bool reset : {true, false}) {
-      simulators::Fault fault{.path = "/toolbox/*/process/session/*/command/*/logs"};
-      (reset ? fault.resetAfter : fault.cutAfter) = at;
-      fail(fault);
-      auto result = sandbox.runCommand(nothrow, "echo one; echo two; sleep 0.1; echo three");
-      ASSERT_FALSE(result) << at << reset;
-      EXPECT_TRUE(result.error().code == ErrorCode::network || result.error().code == ErrorCode::protocol)
-          << at << reset << result.error().why;
-      EXPECT_TRUE(result.error().maybeApplied);
-      expectNoSecret(result.error());
+  const std::string input(100000, '\n');
+  const auto run = [&] {
+    return sandbox.runCommand(nothrow, "echo one; echo two; sleep 0.1; echo three", {.stdin_ = input});
+  };
+  for (const std::string path : {"/toolbox/*/process/session/*/command/*/logs", "/toolbox/*/process/execute"}) {
+    for (const std::int64_t at : {2, 20, 40}) {
+      for (const bool reset : {true, false}) {
+        simulators::Fault fault{.path = path};
+        (reset ? fault.resetAfter : fault.cutAfter) = at;
+        fail(fault);
+        auto result = path.ends_with("logs") ? run() : sandbox.runCommand(nothrow, "echo one; echo two");
+        ASSERT_FALSE(result) << path << at << reset;
+        EXPECT_TRUE(result.error().code == ErrorCode::network || result.error().code == ErrorCode::protocol)
+            << path << at << reset << result.error().why;
+        EXPECT_TRUE(result.error().maybeApplied);
+        expectNoSecret(result.error());
+      }
     }
+    fail({.path = path, .status = 500});
+    EXPECT_FALSE(path.ends_with("logs") ? run() : sandbox.runCommand(nothrow, "true"));
+    fail({.path = path, .slowBytes = 1, .slowMs = 1});
+    EXPECT_EQ(sandbox.runCommand("echo slow").stdout_, "slow\n");
   }
-  fail({.path = "/toolbox/*/process/session/*/command/*/logs", .status = 500});
-  EXPECT_FALSE(sandbox.runCommand(nothrow, "true"));
-  fail({.path = "/toolbox/*/process/session/*/command/*/logs", .slowBytes = 1, .slowMs = 1});
-  EXPECT_EQ(sandbox.runCommand("echo slow").stdout_, "slow\n");
 }
 
-TEST_F(DaytonaFailures, ACommandThatIsGivenUpEndsWithItsSession) {
+TEST_F(DaytonaFailures, OutputIsAskedForAgainWhereAnAnswerWasLost) {
+  Sandbox sandbox = create();
+  const std::string command = "for i in 1 2 3; do echo $i; sleep 0.3; done";
+  fail({.path = "/toolbox/*/process/execute", .skip = 1, .appliedThenReset = true});
+  EXPECT_EQ(sandbox.runCommand(command).stdout_, "1\n2\n3\n");
+  fail({.path = "/toolbox/*/process/execute", .skip = 1, .status = 503});
+  EXPECT_EQ(sandbox.runCommand(command).stdout_, "1\n2\n3\n");
+}
+
+TEST_F(DaytonaFailures, WhatTheDaemonSaysOfACommandMustMakeSense) {
+  Sandbox sandbox = create();
+  for (const std::string result : {"", "1 4\\n\\n", "x 4\\n\\nabcd.\\n", "1 -4\\n\\n", ". \\n\\n.\\n",
+                                   "1 99999999999999999999\\n\\n", "1 4\\n\\n!!!!.\\n"}) {
+    fail({.path = "/toolbox/*/process/execute",
+          .status = 200,
+          .body = R"({"exitCode":0,"result":")" + result + R"("})"});
+    auto said = sandbox.runCommand(nothrow, "true");
+    ASSERT_FALSE(said) << result;
+    EXPECT_EQ(said.error().code, ErrorCode::protocol) << result;
+    EXPECT_TRUE(said.error().maybeApplied) << result;
+  }
+}
+
+TEST_F(DaytonaFailures, ACommandThatIsGivenUpEndsAndLeavesNothing) {
   Sandbox sandbox = create();
   EXPECT_TRUE(sandbox.runCommand("env -u A sleep 4242 & sleep 4242", {.timeout = 500ms}).timedOut);
   EXPECT_EQ(sandbox.runCommand("pgrep -c -f 'sleep 424[2]'").stdout_, "0\n");
+  const std::string input(100000, '\n');
+  EXPECT_TRUE(sandbox.runCommand("env -u A sleep 4242 & sleep 4242", {.timeout = 500ms, .stdin_ = input}).timedOut);
+  EXPECT_EQ(sandbox.runCommand("pgrep -c -f 'sleep 424[2]'").stdout_, "0\n");
   EXPECT_FALSE(requests("DELETE", "/toolbox/" + sandbox.sandboxId() + "/process/session/").empty());
+  EXPECT_EQ(sandbox.runCommand("ls -d /tmp/.computesdk-run-* | wc -l").stdout_, "1\n") << "its own";
 }
 
 TEST_F(DaytonaFailures, ASandboxThatEndedIsGone) {

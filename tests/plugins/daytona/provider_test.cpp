@@ -115,13 +115,37 @@ TEST_F(DaytonaProvider, AnAddressThatIsNoneIsRefused) {
   EXPECT_THAT(createError().why, HasSubstr("DAYTONA_API_URL"));
 }
 
-TEST_F(DaytonaProvider, ACommandHasASessionOfItsOwn) {
+TEST_F(DaytonaProvider, AShortCommandIsOneRequest) {
   Sandbox sandbox = create();
   forgetRequests();
-  EXPECT_EQ(sandbox.runCommand("pwd; echo $FOO", {.cwd = "/tmp", .env = {{"FOO", "b r"}}}).stdout_, "/tmp\nb r\n");
+  const auto result = sandbox.runCommand("pwd; echo $FOO; echo no >&2", {.cwd = "/tmp", .env = {{"FOO", "b r"}}});
+  EXPECT_EQ(result.stdout_, "/tmp\nb r\n");
+  EXPECT_EQ(result.stderr_, "no\n");
+  const auto posts = requests("POST", "/toolbox/" + sandbox.sandboxId() + "/process/execute");
+  ASSERT_EQ(posts.size(), 1U);
+  EXPECT_EQ(header(posts[0], "authorization"), "Bearer " + std::string(kKey));
+  EXPECT_EQ(requestCount(), 1U);
+  forgetRequests();
+  EXPECT_EQ(sandbox.runCommand("wc -c", {.stdin_ = std::string(10000, 'x')}).stdout_, "10000\n");
+  EXPECT_EQ(requestCount(), 1U);
+}
+
+TEST_F(DaytonaProvider, MuchOutputComesInOrderAndInParts) {
+  Sandbox sandbox = create();
+  const auto result = sandbox.runCommand("seq 1 600000; seq 600000 >&2");
+  EXPECT_EQ(result.stdout_.size(), 4088895U);
+  EXPECT_EQ(result.stdout_, result.stderr_);
+  EXPECT_EQ(sandbox.runCommand("ls -d /tmp/.computesdk-run-* | wc -l").stdout_, "1\n") << "its own";
+}
+
+TEST_F(DaytonaProvider, ACommandWhoseInputStreamsHasASessionOfItsOwn) {
+  Sandbox sandbox = create();
+  forgetRequests();
+  const std::string input(100000, 'x');
+  EXPECT_EQ(sandbox.runCommand("wc -c", {.stdin_ = input}).stdout_, "100000\n");
   const std::string toolbox = "/toolbox/" + sandbox.sandboxId() + "/process/session";
   const auto posts = requests("POST", toolbox);
-  ASSERT_EQ(posts.size(), 2U);
+  ASSERT_GE(posts.size(), 2U);
   EXPECT_EQ(posts[0].status, 201);
   EXPECT_THAT(posts[0].body, HasSubstr(R"({"sessionId":"computesdk-exec-)"));
   EXPECT_EQ(posts[1].status, 202);
@@ -129,9 +153,25 @@ TEST_F(DaytonaProvider, ACommandHasASessionOfItsOwn) {
   const auto follows = requests("GET", toolbox);
   ASSERT_EQ(follows.size(), 1U);
   EXPECT_THAT(follows[0].target, HasSubstr("/logs?follow=true"));
-  EXPECT_EQ(header(follows[0], "authorization"), "Bearer " + std::string(kKey));
   EXPECT_EQ(requests("DELETE", toolbox).size(), 1U);
-  EXPECT_EQ(requestCount(), 4U);
+}
+
+TEST_F(DaytonaProvider, ANameIsTheVendorsAndNoStoreOfOurs) {
+  forgetRequests();
+  SandboxManager sandboxes = compute_.sandbox();
+  EXPECT_FALSE(sandboxes.find({.name = "box"}));
+  Sandbox first = sandboxes.findOrCreate({.name = "box"});
+  Sandbox second = sandboxes.findOrCreate({.name = "box"});
+  EXPECT_EQ(first.sandboxId(), second.sandboxId());
+  EXPECT_EQ(sandboxes.find({.name = "box"})->sandboxId(), first.sandboxId());
+  EXPECT_EQ(requests("POST", "/api/sandbox").size(), 1U);
+  // One that a create has given is the same name.
+  Sandbox given = sandboxes.create({.name = "given"});
+  EXPECT_EQ(sandboxes.findOrCreate({.name = "given"}).sandboxId(), given.sandboxId());
+  EXPECT_EQ(sandboxes.find({.name = "given"})->sandboxId(), given.sandboxId());
+  // Another program, which shares no store with this one, finds it too.
+  Compute other(config());
+  EXPECT_EQ(other.sandbox().findOrCreate({.name = "box"}).sandboxId(), first.sandboxId());
 }
 
 TEST_F(DaytonaProvider, FilesGoAsTheVendorsClientSendsThem) {
