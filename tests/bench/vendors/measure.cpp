@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -39,33 +40,50 @@ struct Usage {
   long long resident = 0;
 };
 
-std::map<std::string, long long> statusOf(const std::filesystem::path& process) {
-  std::map<std::string, long long> out;
-  std::ifstream file(process / "status");
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t colon = line.find(':');
-    if (colon != std::string::npos) out[line.substr(0, colon)] = std::strtoll(line.c_str() + colon + 1, nullptr, 10);
+struct Process {
+  long long parent = 0;
+  Usage usage;
+};
+
+// Small, and without a copy of the file: what is measured has thousands of processes beside it, and looking at them
+// must not show in what is measured.
+std::optional<Process> statusOf(const char* id) {
+  const std::string path = std::string("/proc/") + id + "/status";
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return {};
+  Process out;
+  char line[256];
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    const auto number = [&](std::string_view name, long long& into) {
+      if (std::string_view(line).starts_with(name)) into = std::strtoll(line + name.size(), nullptr, 10);
+    };
+    number("PPid:", out.parent);
+    number("Threads:", out.usage.threads);
+    number("VmRSS:", out.usage.resident);
   }
+  std::fclose(file);
+  out.usage.resident *= 1024;
   return out;
 }
 
 Usage usage() {
-  std::map<long long, std::map<std::string, long long>> processes;
+  std::map<long long, Process> processes;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
-    if (name.find_first_not_of("0123456789") == std::string::npos) processes[std::stoll(name)] = statusOf(entry.path());
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (const auto process = statusOf(name.c_str())) processes[std::stoll(name)] = *process;
   }
   std::set<long long> ours = {::getpid()};
   for (std::size_t before = 0; before != ours.size();) {
     before = ours.size();
-    for (auto& [id, status] : processes) {
-      if (ours.contains(status["PPid"])) ours.insert(id);
+    for (const auto& [id, process] : processes) {
+      if (ours.contains(process.parent)) ours.insert(id);
     }
   }
   Usage out;
   for (const long long id : ours) {
-    out.threads += processes[id]["Threads"];
-    out.resident += processes[id]["VmRSS"] * 1024;
+    out.threads += processes[id].usage.threads;
+    out.resident += processes[id].usage.resident;
   }
   return out;
 }
