@@ -205,6 +205,14 @@ Result<Sandbox> findOrCreateNamed(const std::shared_ptr<Setup>& setup, const Cre
   // One that cannot be opened matters only if the sandbox has to be made: the name may live elsewhere.
   if (!provider && !setup->config().namedSandboxes) return std::move(provider).error();
   if (provider && (*provider)->features().named) {
+    // The vendor keeps this name, unless a create gave it: such a one is in the store.
+    if (setup->config().namedSandboxes && setup->storeExists()) {
+      auto store = setup->store();
+      if (!store) return std::move(store).error();
+      auto known = NameSearch(setup, *store, nameSpace, options.name, options.provider, options.stop).find();
+      if (!known) return std::move(known).error();
+      if (*known) return SandboxState::handle(*known, false);
+    }
     RequestId requestId;
     nextRequestId(requestId);
     registry::CallContext context;
