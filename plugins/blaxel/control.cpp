@@ -26,9 +26,6 @@ void refuseWhatCannotBe(const csdk_create_args& args) {
         .errorClass(CSDK_ERROR_LIMIT)
         .fix("ask for memory alone (--memory)");
   }
-  if (args.snapshot_id.size != 0) {
-    throw Error(CSDK_UNIMPLEMENTED, "Blaxel makes sandboxes of images, not of snapshots").fix("name an image");
-  }
   if (args.template_id.size != 0 && args.image.size != 0) {
     throw Error(CSDK_INVALID_ARGUMENT, "both a template and an image were given, which are the same here")
         .fix("give one of them");
@@ -139,7 +136,7 @@ vendor::SandboxResult resultOf(Json sandbox, std::int64_t nowMs) {
     result.expiresMs = vendor::timeOr0(runtime.textOr("expires"));
   }
   for (const auto& [key, value] : metadata["labels"].members()) {
-    if (key == kCreateLabel) continue;
+    if (key.starts_with(kOwnLabels)) continue;
     const std::string text(value.asText().value_or(""));
     if (key == kNameLabel) result.name = text;
     result.metadata.emplace_back(key, text);

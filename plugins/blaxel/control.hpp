@@ -10,7 +10,8 @@
 // Blaxel's control plane: the life of sandboxes, URLs of their ports.
 namespace computesdk::blaxel {
 
-/// Label that this provider adds; never shown.
+/// Labels that this provider adds begin so; they are never shown.
+inline constexpr std::string_view kOwnLabels = "computesdk-";
 inline constexpr std::string_view kCreateLabel = "computesdk-create";
 
 /// The body of a create, and the name that the sandbox will have. Throws plugin::Error for what Blaxel cannot do.

@@ -5,6 +5,8 @@
 #include "blaxel/files.hpp"
 #include "blaxel/processes.hpp"
 #include "blaxel/run.hpp"
+#include "blaxel/snapshots.hpp"
+#include "common/named.hpp"
 #include "common/orphan.hpp"
 #include "common/text.hpp"
 
@@ -32,11 +34,7 @@ class Blaxel {
     std::string name;
     const JsonValue body = createBody(args, settings_, name);
     Session session(call);
-    const vendor::Api control = access_.control(session);
-    vendor::createOrUndo(session,
-                         {[&](std::optional<std::string>& id) { make(session, control, args, body, name, id); },
-                          [&] { return findMade(session, control, name, view(args.idempotency_key)); },
-                          [&](const std::string& id) { destroySandbox(session, control, id); }});
+    createFrom(session, args, body, name);
   }
 
   void inspect(Call& call, const csdk_target_args& args) {
@@ -111,15 +109,124 @@ class Blaxel {
     onBox(call, args.target, args, blaxel::processSignal);
   }
 
+  void snapshotCreate(Call& call, const csdk_snapshot_args& args) {
+    Session session(call);
+    createSnapshot(session, access_.control(session), args);
+  }
+  void snapshotList(Call& call, const csdk_snapshot_args& args) {
+    Session session(call);
+    listSnapshots(session, access_.control(session), view(args.target.id));
+  }
+  void snapshotRemove(Call& call, const csdk_snapshot_args& args) {
+    Session session(call);
+    removeSnapshot(session, access_.control(session), view(args.snapshot_id));
+  }
+
+  void namedFind(Call& call, const csdk_named_args& args) {
+    Session session(call);
+    const vendor::Api control = access_.control(session);
+    if (!emitNamed(session, control, args)) throw Error(CSDK_NOT_FOUND, "Blaxel has no sandbox of that name");
+  }
+
+  // Names are unique at Blaxel: of those who create at once one succeeds, and the others find its sandbox.
+  void namedFindOrCreate(Call& call, const csdk_named_args& args) {
+    Session session(call);
+    const vendor::Api control = access_.control(session);
+    std::string given;
+    JsonValue body = createBody(*args.create, settings_, given);
+    const std::string name = vendor::uniqueName(args.name_space, args.name);
+    body.at("metadata").set("name", name);
+    body.at("metadata")
+        .at("labels")
+        .set(vendor::kNamespaceLabel, view(args.name_space))
+        .set(vendor::kNameLabel, view(args.name));
+    for (int tries = 0; tries < kNameTries; ++tries) {
+      if (emitNamed(session, control, args)) return;
+      try {
+        return createFrom(session, *args.create, body, name, view(args.name));
+      } catch (const Error& error) {
+        if (error.status() != CSDK_ALREADY_EXISTS) throw;
+        session.pause(200);  // it is being made, or being destroyed
+      }
+    }
+    throw Error(CSDK_ABORTED, "the name is being taken and given up again all the time").fix("try again");
+  }
+
+  void vendorCall(Call& call, const csdk_vendor_call_args& args) {
+    const std::string_view operation = view(args.operation);
+    const bool known = operation == "fork" || operation == "restore";
+    if (!known || args.target.id.size == 0) {
+      throw Error(CSDK_UNIMPLEMENTED, "Blaxel knows the calls 'fork' and 'restore' of a sandbox");
+    }
+    Session session(call);
+    const vendor::Api control = access_.control(session);
+    JsonValue body = args.json.size != 0 ? JsonValue::parse(view(args.json), "the call's JSON") : JsonValue::object();
+    std::string path = "/sandboxes/" + vendor::pathSegment(view(args.target.id));
+    if (operation == "restore") {
+      const JsonDocument given = JsonDocument::parse(body.write(), "the call's JSON");
+      const std::string snapshot(given.root().textOr("snapshotId"));
+      if (snapshot.empty()) throw Error(CSDK_INVALID_ARGUMENT, "'restore' takes {\"snapshotId\": \"…\"}");
+      path += "/snapshots/" + vendor::pathSegment(snapshot) + "/restore";
+      body = JsonValue::object();
+    } else {
+      path += "/fork";
+      if (body.find("targetType") == nullptr) body.set("targetType", "sandbox");
+    }
+    vendor::Request request = control.post(path, body);
+    request.headTimeoutMs = 300000;
+    const Answer answer = control.send(session, request, {404});
+    if (answer.status == 404) throw vendor::goneError(kTitle, view(args.target.id));
+    const JsonDocument told = control.json(answer, operation);
+    JsonValue native = JsonValue::of(told.root());
+    if (told.root()["spec"]["runtime"]) native.at("spec").at("runtime").erase("envs");  // they may be secret
+    call.emitJson(native.write());
+  }
+
  private:
   /// Between looks at a sandbox that is being made.
   static constexpr std::int64_t kLookMs = 500;
   /// Looks at one that Blaxel does not know yet, after its edge gave up waiting for it.
   static constexpr int kUnknownLooks = 6;
+  static constexpr int kNameTries = 50;
 
-  /// Creates, waits until it runs, and makes the working directory that was asked for.
-  void make(Session& session, const vendor::Api& control, const csdk_create_args& args, const JsonValue& body,
-            const std::string& name, std::optional<std::string>& id) {
+  /// `shown`: the name that the caller knows it by; empty: what its label says.
+  void createFrom(Session& session, const csdk_create_args& args, const JsonValue& body, const std::string& name,
+                  std::string_view shown = {}) {
+    const vendor::Api control = access_.control(session);
+    vendor::createOrUndo(session,
+                         {[&](std::optional<std::string>& id) { make(session, control, args, body, name, shown, id); },
+                          [&] { return findMade(session, control, name, args, shown.empty()); },
+                          [&](const std::string& id) { destroySandbox(session, control, id); }});
+  }
+
+  /// The sandbox of a name, once it runs. False: there is none.
+  bool emitNamed(Session& session, const vendor::Api& control, const csdk_named_args& args) {
+    const std::string name = vendor::uniqueName(args.name_space, args.name);
+    for (int looks = 0;; ++looks) {
+      const Answer answer = control.send(session, control.get("/sandboxes/" + vendor::pathSegment(name)), {404});
+      if (answer.status == 404) return false;
+      const JsonDocument found = control.json(answer, "inspect");
+      vendor::SandboxResult result = resultOf(found.root(), wallMs(session.call()));
+      if (result.status == CSDK_SANDBOX_STOPPED) return false;
+      const Json labels = found["metadata"]["labels"];
+      const bool its = labels.textOr(vendor::kNamespaceLabel) == view(args.name_space) &&
+                       labels.textOr(vendor::kNameLabel) == view(args.name);
+      const bool unlabelled = !labels[vendor::kNameLabel];  // a fork, before its update
+      if (!its && (!unlabelled || looks >= kUnknownLooks)) {
+        throw Error(CSDK_ALREADY_EXISTS, "the name belongs to a sandbox that was not made by it")
+            .fix("use another name");
+      }
+      if (its && result.status != CSDK_SANDBOX_STARTING) {
+        result.name = view(args.name);
+        result.token = Place::of(settings_, found.root()).token();
+        result.emit(session.call());
+        return true;
+      }
+      session.pause(kLookMs);
+    }
+  }
+
+  JsonDocument ordered(Session& session, const vendor::Api& control, const JsonValue& body, const std::string& name) {
     vendor::Request request = control.post("/sandboxes", body);
     request.headTimeoutMs = 300000;
     Answer answer = control.send(session, request, {504});
@@ -130,7 +237,14 @@ class Blaxel {
       if (look.ok()) answer = std::move(look);
       if (!answer.ok() && looks >= kUnknownLooks) throw control.failure(session, answer, true).error();
     }
-    JsonDocument made = control.json(answer, "create");
+    return control.json(answer, "create");
+  }
+
+  /// Creates, waits until it runs, and makes the working directory that was asked for.
+  void make(Session& session, const vendor::Api& control, const csdk_create_args& args, const JsonValue& body,
+            const std::string& name, std::string_view shown, std::optional<std::string>& id) {
+    JsonDocument made = args.snapshot_id.size != 0 ? forkSnapshot(session, control, args, body, name, id)
+                                                   : ordered(session, control, body, name);
     if (made["metadata"].textOr("name") != name) {
       throw Error(CSDK_UNAVAILABLE, "Blaxel's answer to create is about another sandbox")
           .errorClass(CSDK_ERROR_PROTOCOL);
@@ -156,17 +270,23 @@ class Blaxel {
     session.call().throwIfCancelled();
     result.token = place.token();
     result.workingDirectory = place.directory;
+    if (!shown.empty()) result.name = shown;
     result.emit(session.call());
   }
 
-  /// By its name, which was ours to choose; the label tells it from one that somebody else gave this name.
+  /// By its name, which was ours to choose; the label tells it from one that somebody else gave this name. A fork gets
+  /// its labels later: one without any is ours if its name was made up for it (`alone`: nobody else makes that up).
   static std::vector<std::string> findMade(Session& session, const vendor::Api& control, const std::string& name,
-                                           std::string_view label) {
+                                           const csdk_create_args& args, bool alone) {
+    const std::string_view label = view(args.idempotency_key);
     const Answer answer = control.send(session, control.get("/sandboxes/" + vendor::pathSegment(name)), {404});
     if (answer.status == 404) return {};
     const JsonDocument found = control.json(answer, "inspect");
-    if (label.empty() || found["metadata"]["labels"].textOr(kCreateLabel) != label) return {};
-    return {name};
+    const std::string_view its = found["metadata"]["labels"].textOr(kCreateLabel);
+    const bool madeUp = alone && !plugin::Options(args.options).text("name").has_value();
+    const bool ownFork = args.snapshot_id.size != 0 && madeUp && its.empty();
+    if (ownFork || (!label.empty() && its == label)) return {name};
+    return {};
   }
 
   void emitAsked(Session& session, const csdk_target& target) {

@@ -100,6 +100,43 @@ TEST_F(BlaxelProvider, TheEdgeMayGiveUpBeforeASandboxIsMade) {
   EXPECT_TRUE(error.orphanGone);
 }
 
+TEST_F(BlaxelProvider, ASandboxOfASnapshotIsItsForkWithWhatWasAskedFor) {
+  Sandbox box = compute_.sandbox().create({.envs = {{"FOO", "bar"}}});
+  box.filesystem().writeFile("/blaxel/kept", "then");
+  const SnapshotInfo snapshot = box.snapshot({.name = "s"});
+  box.filesystem().writeFile("/blaxel/kept", "now");
+  Sandbox copy = compute_.sandbox().create(
+      {.timeout = 100s, .metadata = {{"user", "u2"}}, .envs = {{"MORE", "1"}}, .snapshotId = snapshot.id});
+  EXPECT_EQ(copy.filesystem().readFile("/blaxel/kept"), "then");
+  EXPECT_EQ(copy.runCommand("echo $FOO$MORE").stdout_, "bar1\n");
+  EXPECT_EQ(copy.getInfo().metadata.at("user"), "u2");
+  EXPECT_TRUE(copy.getInfo().expiresAt.has_value());
+  EXPECT_EQ(requests("POST", "/v0/snapshots/" + snapshot.id + "/fork").size(), 1U);
+  auto more = compute_.sandbox().create(nothrow, {.snapshotId = snapshot.id, .memoryBytes = std::int64_t{4} << 30});
+  ASSERT_FALSE(more);
+  EXPECT_EQ(alive().size(), 2U);
+}
+
+TEST_F(BlaxelProvider, AForkOfWhichNothingIsKnownIsLookedUpByItsName) {
+  Sandbox box = compute_.sandbox().create();
+  const SnapshotInfo snapshot = box.snapshot();
+  fail({.path = "/v0/snapshots/*/fork", .method = "POST", .appliedThenReset = true});
+  auto copy = compute_.sandbox().create(nothrow, {.snapshotId = snapshot.id});
+  ASSERT_FALSE(copy);
+  EXPECT_TRUE(copy.error().orphanGone);
+  EXPECT_EQ(alive().size(), 1U);
+}
+
+TEST_F(BlaxelProvider, ANameIsTheVendorsAndNoStoreOfOurs) {
+  SandboxManager sandboxes = compute_.sandbox();
+  EXPECT_FALSE(sandboxes.find({.name = "Some name!"}));
+  Sandbox first = sandboxes.findOrCreate({.name = "Some name!"});
+  EXPECT_EQ(sandboxes.findOrCreate({.name = "Some name!"}).sandboxId(), first.sandboxId());
+  EXPECT_NE(sandboxes.findOrCreate({.name = "Some name!", .namespace_ = "other"}).sandboxId(), first.sandboxId());
+  EXPECT_EQ(requests("POST", "/v0/sandboxes").size(), 2U);
+  EXPECT_EQ(sandboxes.find({.name = "Some name!"})->sandboxId(), first.sandboxId());
+}
+
 TEST_F(BlaxelProvider, OutputThatIsNoTextIsSaidNotToBeExact) {
   Sandbox box = compute_.sandbox().create();
   EXPECT_TRUE(box.runCommand("printf '\\377'").status.lossy);

@@ -122,6 +122,7 @@ void BlaxelSimulator::serve(Server& server) {
   url_ = server.url();
   server.intercept([this](Exchange& exchange) { return carryToPort(exchange); });
   BlaxelControl::addRoutes(*this, server);
+  BlaxelSnapshots::addRoutes(*this, server);
   BlaxelProcesses::addRoutes(*this, server);
   BlaxelFiles::addRoutes(*this, server);
 }
@@ -137,6 +138,7 @@ void BlaxelSimulator::reset() {
   const std::lock_guard lock(mutex_);
   boxes_.clear();
   uploads_.clear();
+  snapshots_.clear();
   accessTokens_.clear();
 }
 

@@ -39,6 +39,7 @@ class BlaxelSimulator : public Simulator {
   friend class BlaxelControl;
   friend class BlaxelFiles;
   friend class BlaxelProcesses;
+  friend class BlaxelSnapshots;
 
   struct Preview {
     std::string name, id;
@@ -71,6 +72,12 @@ class BlaxelSimulator : public Simulator {
     std::vector<std::shared_ptr<Process>> processes;
   };
 
+  struct Snapshot {
+    std::string id, name, source, files, specJson;
+    Clock::time_point createdAt;
+    std::int64_t number = 0;
+  };
+
   using Act = std::function<void(Exchange&)>;
   using OnMachine = std::function<void(Exchange&, Machine&)>;
   /// A route of the control plane, for those who have the key.
@@ -92,6 +99,7 @@ class BlaxelSimulator : public Simulator {
   std::mutex mutex_;
   std::int64_t lastNumber_ = 0;
   std::map<std::string, std::shared_ptr<Box>> boxes_;
+  std::map<std::string, Snapshot> snapshots_;
   std::map<std::string, Upload> uploads_;
   std::set<std::string> accessTokens_;
   Fleet fleet_;
@@ -108,12 +116,17 @@ bool readBlaxelBody(Exchange& exchange, std::string_view text, rapidjson::Docume
 
 class BlaxelControl {
  public:
+  using Box = BlaxelSimulator::Box;
   static void addRoutes(BlaxelSimulator& service, Server& server);
+  static std::string view(const BlaxelSimulator& service, const Box& box, std::string_view status = "DEPLOYED");
+  /// Takes the name and starts the machine. False: the name is taken.
+  static bool begin(BlaxelSimulator& service, const std::shared_ptr<Box>& box, const rapidjson::Value* runtime,
+                    const std::string& files = {});
+  /// One page of items by their numbers, in the form that the client's version knows.
+  static void respondPage(Exchange& exchange, const std::map<std::int64_t, std::string>& all);
 
  private:
-  using Box = BlaxelSimulator::Box;
   using Preview = BlaxelSimulator::Preview;
-  static std::string view(const BlaxelSimulator& service, const Box& box, std::string_view status = "DEPLOYED");
   static std::string view(const BlaxelSimulator& service, const Box& box, const Preview& preview);
   static void create(BlaxelSimulator& service, Exchange& exchange);
   static void update(BlaxelSimulator& service, Exchange& exchange);
@@ -122,6 +135,26 @@ class BlaxelControl {
   static void createPreview(BlaxelSimulator& service, Exchange& exchange);
   static void createPreviewToken(BlaxelSimulator& service, Exchange& exchange);
   static void token(BlaxelSimulator& service, Exchange& exchange);
+};
+
+/// Snapshots of sandboxes, and sandboxes of snapshots.
+class BlaxelSnapshots {
+ public:
+  static void addRoutes(BlaxelSimulator& service, Server& server);
+
+ private:
+  using Box = BlaxelSimulator::Box;
+  using Snapshot = BlaxelSimulator::Snapshot;
+  static std::string view(const BlaxelSimulator& service, const Snapshot& snapshot, std::string_view status);
+  static void take(BlaxelSimulator& service, Exchange& exchange, const std::string& source, const std::string& name);
+  static void get(BlaxelSimulator& service, Exchange& exchange);
+  static void list(BlaxelSimulator& service, Exchange& exchange);
+  static void remove(BlaxelSimulator& service, Exchange& exchange, const std::string& id);
+  static void fork(BlaxelSimulator& service, Exchange& exchange, const std::string& files, const std::string& specJson,
+                   const std::string& snapshotId);
+  static void forkSandbox(BlaxelSimulator& service, Exchange& exchange);
+  static void restore(BlaxelSimulator& service, Exchange& exchange);
+  static std::optional<Snapshot> find(BlaxelSimulator& service, Exchange& exchange, const std::string& id);
 };
 
 class BlaxelProcesses {

@@ -96,6 +96,29 @@ std::string BlaxelControl::view(const BlaxelSimulator& service, const Box& box, 
   return view.text();
 }
 
+bool BlaxelControl::begin(BlaxelSimulator& service, const std::shared_ptr<Box>& box, const rapidjson::Value* runtime,
+                          const std::string& files) {
+  {
+    const std::lock_guard lock(service.mutex_);
+    box->number = ++service.lastNumber_;
+    if (!service.boxes_.try_emplace(box->name, box).second) return false;
+  }
+  MachineSpec machine;
+  machine.lifetime = lifetimeOf(box->endsAt);
+  machine.env = variablesOf(runtime);
+  machine.directories = {kBlaxelHome};
+  machine.workDirectory = kBlaxelHome;
+  machine.memoryBytes = numberOf(member(runtime, "memory"), kDefaultMemory) << 20;
+  machine.snapshot = files;
+  try {
+    service.fleet_.create(box->name, machine);
+  } catch (...) {
+    service.forget(box->name);
+    throw;
+  }
+  return true;
+}
+
 void BlaxelControl::create(BlaxelSimulator& service, Exchange& exchange) {
   rapidjson::Document body;
   if (!readBlaxelBody(exchange, exchange.request.body, body)) return;
@@ -115,28 +138,13 @@ void BlaxelControl::create(BlaxelSimulator& service, Exchange& exchange) {
   box->specJson = spec != nullptr ? jsonOf(spec) : "{}";
   box->createdAt = box->updatedAt = Clock::now();
   if (!readEnd(exchange, runtime, box->createdAt, box->endsAt)) return;
-  {
-    const std::lock_guard lock(service.mutex_);
-    box->number = ++service.lastNumber_;
-    const auto [there, made] = service.boxes_.try_emplace(box->name, box);
-    if (!made && queryOf(exchange, "createIfNotExist") == "true") {
-      return exchange.respond(200, view(service, *there->second));
-    }
-    if (!made) {
-      return respondBlaxelError(exchange, 409, "Sandbox " + box->name + " already exists", "SANDBOX_ALREADY_EXISTS");
-    }
-  }
-  MachineSpec machine;
-  machine.lifetime = lifetimeOf(box->endsAt);
-  machine.env = variablesOf(runtime);
-  machine.directories = {kBlaxelHome};
-  machine.workDirectory = kBlaxelHome;
-  machine.memoryBytes = memory << 20;
-  try {
-    service.fleet_.create(box->name, machine);
-  } catch (...) {
-    service.forget(box->name);
-    throw;
+  if (!begin(service, box, runtime)) {
+    const std::string there = service.with(box->name, [&](const Box* other) {
+      return other == nullptr || queryOf(exchange, "createIfNotExist") != "true" ? std::string()
+                                                                                 : view(service, *other);
+    });
+    if (!there.empty()) return exchange.respond(200, there);
+    return respondBlaxelError(exchange, 409, "Sandbox " + box->name + " already exists", "SANDBOX_ALREADY_EXISTS");
   }
   exchange.respond(200, view(service, *box));
 }
@@ -164,6 +172,15 @@ void BlaxelControl::update(BlaxelSimulator& service, Exchange& exchange) {
 }
 
 void BlaxelControl::list(BlaxelSimulator& service, Exchange& exchange) {
+  std::map<std::int64_t, std::string> items;
+  {
+    const std::lock_guard lock(service.mutex_);
+    for (const auto& [name, box] : service.boxes_) items[box->number] = view(service, *box);
+  }
+  respondPage(exchange, items);
+}
+
+void BlaxelControl::respondPage(Exchange& exchange, const std::map<std::int64_t, std::string>& all) {
   std::int64_t after = 0;
   std::size_t limit = kPage;
   const std::string cursor = queryOf(exchange, "cursor"), wanted = queryOf(exchange, "limit");
@@ -172,30 +189,21 @@ void BlaxelControl::list(BlaxelSimulator& service, Exchange& exchange) {
     const auto [end, failed] = std::from_chars(cursor.data(), cursor.data() + cursor.size(), after);
     if (failed != std::errc()) return respondBlaxelError(exchange, 400, "cursor is not one of this list");
   }
-  std::map<std::int64_t, std::string> items;
-  std::size_t total = 0;
-  {
-    const std::lock_guard lock(service.mutex_);
-    total = service.boxes_.size();
-    for (const auto& [name, box] : service.boxes_) {
-      if (box->number > after) items[box->number] = view(service, *box);
-    }
-  }
   // Clients of before the versions know no pages.
   const bool paged = exchange.request.header("blaxel-version") >= "2026-04-28";
   std::vector<std::string> page;
-  std::int64_t last = 0;
-  for (const auto& [number, item] : items) {
-    if (paged && page.size() == std::clamp<std::size_t>(limit, 1, 200)) break;
-    page.push_back(item);
-    last = number;
+  bool more = false;
+  for (auto item = all.upper_bound(after); item != all.end(); ++item) {
+    more = paged && page.size() == std::clamp<std::size_t>(limit, 1, 200);
+    if (more) break;
+    page.push_back(item->second);
+    after = item->first;
   }
   if (!paged) return exchange.respond(200, jsonArray(page));
-  const bool more = page.size() < items.size();
   JsonObject meta;
   meta.add("hasMore", more);
-  if (more) meta.add("nextCursor", std::to_string(last));
-  meta.add("total", static_cast<std::int64_t>(total));
+  if (more) meta.add("nextCursor", std::to_string(after));
+  meta.add("total", static_cast<std::int64_t>(all.size()));
   exchange.respond(200, JsonObject().raw("data", jsonArray(page)).raw("meta", meta.text()).text());
 }
 
