@@ -1,6 +1,7 @@
 // The Vercel provider: what the plug-in ABI asks for, by Vercel's protocol.
 #include <computesdk/provider.hpp>
 
+#include "common/named.hpp"
 #include "common/orphan.hpp"
 #include "vercel/control.hpp"
 #include "vercel/files.hpp"
@@ -33,10 +34,7 @@ class Vercel {
   void create(Call& call, const csdk_create_args& args) {
     const JsonValue body = createBody(settings_, args);
     Session session(call);
-    const std::string_view label = view(args.idempotency_key);
-    vendor::createOrUndo(session, {[&](std::optional<std::string>& id) { make(session, args, body, id); },
-                                   [&] { return findMade(session, label); },
-                                   [&](const std::string& id) { destroySandbox(session, control_, settings_, id); }});
+    createFrom(session, args, body);
   }
 
   void inspect(Call& call, const csdk_target_args& args) { emitAsked(call, args.target, false); }
@@ -168,8 +166,51 @@ class Vercel {
     removeSnapshot(session, control_, settings_, view(args.snapshot_id));
   }
 
+  void namedFind(Call& call, const csdk_named_args& args) {
+    Session session(call);
+    if (!emitNamed(session, args, false)) throw Error(CSDK_NOT_FOUND, "Vercel has no sandbox of that name");
+  }
+
+  // Names are unique in a project: of those who create at once one succeeds, and the others find its sandbox.
+  void namedFindOrCreate(Call& call, const csdk_named_args& args) {
+    Session session(call);
+    JsonValue body = createBody(settings_, *args.create);
+    body.set("name", vendor::uniqueName(args.name_space, args.name));
+    body.at("tags").set("name", view(args.name));
+    for (int tries = 0; tries < kNameTries; ++tries) {
+      if (emitNamed(session, args, true)) return;
+      try {
+        return createFrom(session, *args.create, body);
+      } catch (const Error& error) {
+        if (error.status() != CSDK_ALREADY_EXISTS) throw;
+        session.pause(200);  // it is being made, or being destroyed
+      }
+    }
+    throw Error(CSDK_ABORTED, "the name is being taken and given up again all the time").fix("try again");
+  }
+
  private:
   static constexpr std::int64_t kShortestMs = 1000;
+  static constexpr int kNameTries = 50;
+
+  void createFrom(Session& session, const csdk_create_args& args, const JsonValue& body) {
+    const std::string_view label = view(args.idempotency_key);
+    vendor::createOrUndo(session, {[&](std::optional<std::string>& id) { make(session, args, body, id); },
+                                   [&] { return findMade(session, label); },
+                                   [&](const std::string& id) { destroySandbox(session, control_, settings_, id); }});
+  }
+
+  /// The sandbox of a name. False: there is none.
+  bool emitNamed(Session& session, const csdk_named_args& args, bool wake) {
+    const std::string name = vendor::uniqueName(args.name_space, args.name);
+    try {
+      emitAsked(session, csdk_target{plugin::str(name), {}}, wake);
+      return true;
+    } catch (const Error& error) {
+      if (error.abi().error_class != CSDK_ERROR_GONE) throw;
+      return false;
+    }
+  }
 
   /// Creates, and makes the working directory that was asked for.
   void make(Session& session, const csdk_create_args& args, const JsonValue& body, std::optional<std::string>& id) {

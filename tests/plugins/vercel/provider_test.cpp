@@ -51,6 +51,15 @@ class VercelProvider : public VercelTest {
   }
 };
 
+TEST_F(VercelProvider, ANameIsTheVendorsAndNoStoreOfOurs) {
+  SandboxManager sandboxes = compute_.sandbox();
+  EXPECT_FALSE(sandboxes.find({.name = "Some name!"}));
+  Sandbox first = sandboxes.findOrCreate({.name = "Some name!"});
+  EXPECT_EQ(sandboxes.findOrCreate({.name = "Some name!"}).sandboxId(), first.sandboxId());
+  EXPECT_EQ(sandboxes.find({.name = "Some name!"})->sandboxId(), first.sandboxId());
+  EXPECT_NE(sandboxes.findOrCreate({.name = "Some name!", .namespace_ = "other"}).sandboxId(), first.sandboxId());
+}
+
 TEST_F(VercelProvider, CreateSendsWhatTheVendorsClientSends) {
   const Sandbox sandbox = create(
       {.timeout = 120s, .metadata = {{"user", "u1"}}, .envs = {{"FOO", "bar"}}, .name = "box-one", .ports = {3000}});
