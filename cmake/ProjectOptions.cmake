@@ -52,8 +52,8 @@ target_compile_options(csdk_build_flags INTERFACE -Wall -Wextra -Wpedantic -Werr
 add_library(csdk_plain_flags INTERFACE)
 target_compile_options(csdk_plain_flags INTERFACE -Wall -Wextra -Wpedantic -Werror)
 
-# The sanitizers' presets compile the files of a target joined, which takes a third of the time; dev compiles each alone.
-# To be one file's own is then no property of a type any more.
+# The presets for tests compile the files of a target joined, which takes a third of the time; release and bench compile
+# each alone. To be one file's own is then no property of a type any more.
 if(CMAKE_UNITY_BUILD)
   target_compile_options(csdk_build_flags INTERFACE -Wno-subobject-linkage)
 endif()
