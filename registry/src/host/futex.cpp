@@ -1,5 +1,7 @@
 #include "futex.hpp"
 
+#include "stack.hpp"
+
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,12 +24,19 @@ void EventCount::notify() noexcept {
 }
 
 void EventCount::wait(std::uint32_t seen, std::int64_t deadlineNs) noexcept {
-#ifdef __SANITIZE_THREAD__
-  // Thread sanitizer delivers signals only in functions that it knows; this raw call is none.
-  constexpr std::int64_t kSlice = 20'000'000;
-  const std::int64_t slice = monotonicNs() + kSlice;
-  if (deadlineNs == 0 || deadlineNs > slice) deadlineNs = slice;
+  const std::int64_t soon = monotonicNs() + kShortWaitNs;
+  if (deadlineNs != 0 && deadlineNs <= soon) return waitUntil(seen, deadlineNs);
+  waitUntil(seen, soon);
+  if (current() != seen || monotonicNs() < soon) return;
+#ifndef __SANITIZE_THREAD__
+  // Thread sanitizer delivers signals only in functions that it knows, which the raw call is not: there each wait is
+  // short.
+  releaseUnusedStack();
+  waitUntil(seen, deadlineNs);
 #endif
+}
+
+void EventCount::waitUntil(std::uint32_t seen, std::int64_t deadlineNs) noexcept {
   timespec until{};
   if (deadlineNs != 0) {
     until.tv_sec = deadlineNs / 1'000'000'000;

@@ -19,6 +19,8 @@ class EventCount {
   void wait(std::uint32_t seen, std::int64_t deadlineNs) noexcept;
 
  private:
+  void waitUntil(std::uint32_t seen, std::int64_t deadlineNs) noexcept;
+
   std::atomic<std::uint32_t> count_{0};
   std::atomic<std::uint32_t> waiters_{0};
 };

@@ -2,6 +2,7 @@
 
 #include "host/abi_structs.hpp"
 #include "host/futex.hpp"
+#include "host/stack.hpp"
 #include "host/timer.hpp"
 
 #include <algorithm>
@@ -50,7 +51,7 @@ csdk_status HttpCall::start(HttpCarrier& carrier, const csdk_http_request& reque
 csdk_status HttpCall::next(std::int64_t deadlineNs, csdk_http_event* out) {
   const std::int64_t until = deadlineNs != 0 ? deadlineNs : deadlineNs_;
   std::unique_lock lock(mutex_);
-  for (;;) {
+  for (bool waitsLong = false;;) {
     if (over_) return CSDK_CANCELLED;
     if (std::exchange(cancelPending_, false)) return CSDK_CANCELLED;
     if (std::exchange(wakePending_, false)) return CSDK_AGAIN;
@@ -59,12 +60,18 @@ csdk_status HttpCall::next(std::int64_t deadlineNs, csdk_http_event* out) {
       return CSDK_OK;
     }
     if (requests_.empty() && timers_.empty()) return CSDK_EOF;
-    if (until == 0) {
+    const std::int64_t now = host::monotonicNs();
+    if (until != 0 && now >= until) return CSDK_DEADLINE_EXCEEDED;
+    const std::int64_t soon = now + host::kShortWaitNs;
+    const bool shortly = !waitsLong && (until == 0 || soon < until);
+    if (!shortly && until == 0) {
       changed_.wait(lock);
-    } else if (host::monotonicNs() >= until) {
-      return CSDK_DEADLINE_EXCEEDED;
-    } else {
-      changed_.wait_until(lock, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(until)));
+      continue;
+    }
+    const auto end = std::chrono::steady_clock::time_point(std::chrono::nanoseconds(shortly ? soon : until));
+    if (changed_.wait_until(lock, end) == std::cv_status::timeout && shortly) {
+      waitsLong = true;
+      host::releaseUnusedStack();
     }
   }
 }

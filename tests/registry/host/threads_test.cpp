@@ -1,12 +1,42 @@
 // Many threads at once; meant for the thread sanitizer.
+#include "host/stack.hpp"
 #include "support_host.hpp"
 
+#include <sys/mman.h>
+
 #include <atomic>
+#include <cstdint>
 #include <stop_token>
 #include <thread>
 
 namespace computesdk::registry {
 namespace {
+
+#ifndef __SANITIZE_ADDRESS__
+/// Touches much of the stack, and says where.
+[[gnu::noinline]] volatile char* deep() {
+  volatile char much[std::size_t{256} << 10];
+  for (std::size_t at = 0; at < sizeof much; at += 512) much[at] = 1;
+  volatile char* where = &much[sizeof much / 2];
+  asm volatile("" : "+r"(where));
+  return where;
+}
+
+TEST(Stack, WhatNobodyUsesIsGivenBack) {
+  std::thread([] {
+    volatile char* const where = deep();
+    const int mine = 7;
+    const auto page = reinterpret_cast<std::uintptr_t>(where) & ~std::uintptr_t{4095};
+    unsigned char resident = 0;
+    ASSERT_EQ(::mincore(reinterpret_cast<void*>(page), 1, &resident), 0);
+    EXPECT_EQ(resident & 1, 1);
+    host::releaseUnusedStack();
+    ASSERT_EQ(::mincore(reinterpret_cast<void*>(page), 1, &resident), 0);
+    EXPECT_EQ(resident & 1, 0);
+    EXPECT_EQ(mine, 7);
+  }).join();
+}
+#endif
 
 class Threads : public ::testing::TestWithParam<Mode> {};
 INSTANTIATE_TEST_SUITE_P(Modes, Threads,

@@ -138,7 +138,10 @@ Exchange::Exchange(Hub& hub, const csdk_net_request& request)
   }
   for (std::size_t i = 0; i < request.subprotocols.count; ++i)
     subprotocols_.push_back(text(request.subprotocols.items[i]));
-  if (!webSocket_) buildHead();
+  if (webSocket_) return;
+  buildHead();
+  for (auto& [name, value] : headers_) wipe(value);
+  headers_ = {};
 }
 
 Exchange::~Exchange() {
