@@ -2,8 +2,10 @@
 
 #include <computesdk/capabilities.hpp>
 #include <computesdk/command.hpp>
+#include <computesdk/daemon.hpp>
 #include <computesdk/export.hpp>
 #include <computesdk/filesystem.hpp>
+#include <computesdk/port_stream.hpp>
 #include <computesdk/process.hpp>
 #include <computesdk/result.hpp>
 #include <computesdk/types.hpp>
@@ -81,8 +83,15 @@ class COMPUTESDK_API Sandbox {
   PortUrl getPortUrl(const UrlOptions& o) { return getPortUrl(nothrow, o).value(); }
   Result<PortUrl> getPortUrl(Nothrow, const UrlOptions& options);
 
+  /// Opens a stream to a port inside of the sandbox, which needs no network there. Whether somebody listens is told by
+  /// the stream. Errors: E_INVALID_ARGUMENT for port 0; E_UNSUPPORTED where the provider carries no streams
+  /// (Capabilities::dialPort), getPortUrl is the way then.
+  PortStream dialPort(DialOptions o) { return dialPort(nothrow, std::move(o)).value(); }
+  Result<PortStream> dialPort(Nothrow, DialOptions options);
+
   [[nodiscard]] Filesystem filesystem() const;
   [[nodiscard]] Processes processes() const;
+  [[nodiscard]] Daemon daemon() const;
   [[nodiscard]] Capabilities capabilities() const;
   /// The vendor's own object as JSON text, freshly asked for; empty when it has none.
   std::string native(std::stop_token stop = {}) { return native(nothrow, std::move(stop)).value(); }
