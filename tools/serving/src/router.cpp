@@ -22,6 +22,11 @@ Route& Route::open() {
   return *this;
 }
 
+Route& Route::raw() {
+  asItIs = true;
+  return *this;
+}
+
 /// Routes as a tree of segments.
 struct Router::Tree {
   struct Node {

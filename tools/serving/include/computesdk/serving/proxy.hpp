@@ -19,7 +19,6 @@ struct ProxyOptions {
   std::vector<std::string> remove;           ///< headers that are not passed on
   bool forwardedHeaders = true;              ///< X-Forwarded-For, -Proto, -Host
   std::chrono::milliseconds headTimeout{0};  ///< until the upstream's head; 0: as long as the client waits; 504
-  std::chrono::milliseconds idleTimeout{0};  ///< without a byte either way in a tunnel; 0: none
   /// Changes the upstream's head before it goes to the client.
   std::function<void(Response& head)> onHead;
   /// The upstream can carry another request: for a pool. Not called for tunnels and closed connections.

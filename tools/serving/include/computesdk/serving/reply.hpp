@@ -56,6 +56,8 @@ class Reply {
   bool takeStream(Response head, std::function<void(StreamPtr stream)> taken) const;
 
   [[nodiscard]] bool answered() const noexcept;
+  /// Does the body come by readBody()?
+  [[nodiscard]] bool streamsBody() const noexcept;
   explicit operator bool() const noexcept { return owed_ != nullptr; }
   /// The loop that serves this connection.
   [[nodiscard]] Loop& loop() const noexcept;

@@ -28,6 +28,7 @@ struct Route {
   bool blocking = false;                 ///< on the worker pool
   bool streamsBody = false;              ///< called at the end of the head; see Reply::readBody
   bool hooks = true;                     ///< do before() and beforeBlocking() apply?
+  bool asItIs = false;                   ///< see raw()
   std::optional<std::uint64_t> maxBody;  ///< bytes; in place of the server's limit
   Handler handler;                       ///< one of these two
   AsyncHandler asyncHandler;
@@ -38,6 +39,8 @@ struct Route {
   Route& streamBody();
   /// Serves without the hooks (health checks, open pages).
   Route& open();
+  /// The answer goes out as it is: no CORS, security or further headers of the server (for proxies).
+  Route& raw();
 };
 
 /// Routes by method and pattern, over the path as it was sent: `//` and `%2F` keep their meaning. A pattern is literal

@@ -60,7 +60,6 @@ struct ServerOptions {
   std::size_t maxConnections = 20'000;             ///< further ones wait in the kernel's queue
   std::size_t workers = 8;                         ///< threads for blocking routes, started on first need
   std::size_t workerQueue = 256;                   ///< requests that wait for one; more are answered with 503
-  std::size_t streamBuffer = 256u << 10;           ///< bytes of a streamed body held for a slow reader
   std::string serverName;                          ///< Server header; "" for none
   bool collapseLeadingSlashes = false;             ///< "//v1/x" is "/v1/x"
   bool cors = false;  ///< OPTIONS is 204; Access-Control-* on every answer, the origin echoed
