@@ -76,8 +76,7 @@ class Process {
   virtual void pauseOutput(bool pause) = 0;
 };
 
-/// Every process of the daemon. One in a program: it makes the program a subreaper and reaps all its children, also
-/// those that it never started. Thread-safe.
+/// Every process of the daemon. Thread-safe.
 class Processes {
  public:
   explicit Processes(serving::Loop& loop);
@@ -90,6 +89,12 @@ class Processes {
   /// folder), permission (program or folder may not be used), resourceExhausted (no process or descriptor to be had),
   /// each with the path. No callback comes before spawn returns when it is called on the loop's thread.
   Result<std::shared_ptr<Process>> spawn(SpawnOptions options);
+
+  /// From now on this program adopts and reaps processes that it never started: as the first process of a container, or
+  /// when somebody killed a holder. Only for a program whose children all come from here.
+  void adoptStrangers();
+  /// A child ended (SIGCHLD): reaps strangers.
+  void reap();
 
   /// kill() for all. Returns when nothing is left or `seconds` are over. Nothing can be started afterwards.
   void stop(int seconds);

@@ -24,12 +24,17 @@ struct ClientMessage {
   std::string data;  ///< a JSON object, "{}" when there was none; a string or bytes arrive as a JSON string
 };
 
+/// `{"type","channel","data"}`; `data` is JSON text, an empty channel is left out.
+std::string messageText(std::string_view channel, std::string_view type, std::string_view data);
+
 /// One open WebSocket. Loop's thread only.
 class Connection {
  public:
   virtual ~Connection() = default;
   /// Queues a message. `data` is JSON text; an empty channel is left out of the message.
-  virtual void send(std::string_view channel, std::string_view type, std::string_view data) = 0;
+  void send(std::string_view channel, std::string_view type, std::string_view data);
+  /// Queues a message that is complete already; many connections may share it.
+  virtual void sendText(const std::shared_ptr<const std::string>& text) = 0;
   /// Bytes that wait to be taken by the client.
   [[nodiscard]] virtual std::size_t queued() const = 0;
   /// Id of the session token that opened it, empty for the access token.
@@ -55,7 +60,7 @@ class Hub {
   /// Sends `{"type","data"}` to every connection, subscribed or not. Any thread.
   void broadcast(std::string type, std::string json);
 
-  /// Calls `observer` on the loop's thread after a connection subscribed (also again) to a channel that begins with
+  /// Calls `observer` on the loop's thread after a connection subscribed (not: again) to a channel that begins with
   /// `prefix`, before anything else is published on it: the place for a replay. Register before connections come.
   void observeSubscriptions(std::string prefix, Observer observer);
   /// Calls `handler` on the loop's thread for each client message of this type. Register before connections come.
@@ -80,10 +85,13 @@ class Hub {
 
  private:
   void onLoop(std::function<void()> task);
+  void subscribe(Connection& connection, const std::string& channel);
+  void unsubscribe(Connection& connection, const std::string& channel);
 
   serving::Loop& loop_;
   std::map<Connection*, std::shared_ptr<Connection>> connections_;
   std::map<std::string, std::set<Connection*>, std::less<>> channels_;
+  std::map<const Connection*, std::size_t> subscriptions_;
   std::vector<std::pair<std::string, Observer>> observers_;
   std::map<std::string, MessageHandler, std::less<>> handlers_;
   std::vector<ConnectHandler> connectHandlers_;
