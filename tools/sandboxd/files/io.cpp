@@ -51,13 +51,25 @@ ErrorInfo ioFailure(int number, const std::string& sentence) {
   return info;
 }
 
+ErrorInfo fileMissing(const std::string& absolute) {
+  ErrorInfo info = missing("File not found: " + absolute);
+  info.code = ErrorCode::fileNotFound;
+  return info;
+}
+
+ErrorInfo folderMissing(const std::string& absolute) {
+  ErrorInfo info = missing("Directory not found: " + absolute);
+  info.code = ErrorCode::fileNotFound;
+  return info;
+}
+
 Result<OpenFile> openForReading(const std::string& path) {
   OpenFile file;
   // O_NONBLOCK: opening a FIFO or a device for reading must not wait for its other side.
   file.descriptor.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   const int number = errno;
   if (!file.descriptor && number == ENXIO) return invalid("Not a regular file: " + path);  // a socket
-  if (!file.descriptor && (number == ENOENT || number == ENOTDIR)) return missing("File not found: " + path);
+  if (!file.descriptor && (number == ENOENT || number == ENOTDIR)) return fileMissing(path);
   if (!file.descriptor) return ioFailure(number, "Cannot read " + path);
   if (fstat(file.descriptor.get(), &file.info) != 0) return ioFailure(errno, "Cannot read " + path);
   if (S_ISDIR(file.info.st_mode)) return invalid("Is a directory: " + path);

@@ -16,6 +16,10 @@ namespace computesdk::sandboxd {
 /// errno: what the client can change is never an internal error.
 ErrorInfo ioFailure(int number, const std::string& sentence);
 
+/// E_FILE_NOT_FOUND with the words that clients are promised: "File not found: /x", "Directory not found: /x".
+ErrorInfo fileMissing(const std::string& absolute);
+ErrorInfo folderMissing(const std::string& absolute);
+
 /// A regular file opened for reading, and what it is.
 struct OpenFile {
   UniqueFd descriptor;

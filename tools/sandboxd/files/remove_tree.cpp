@@ -117,7 +117,7 @@ Result<void> removeTree(const std::string& path) {
   std::string plain = path;
   while (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
   if (lstat(plain.c_str(), &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return missing("File not found: " + path);
+    if (errno == ENOENT || errno == ENOTDIR) return fileMissing(path);
     return ioFailure(errno, "Cannot delete " + path);
   }
   const std::string name = lastName(plain);
