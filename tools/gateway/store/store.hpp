@@ -68,7 +68,7 @@ class Store {
   /// "redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]". A Redis that is away now is no error of open() unless it stays away
   /// for `patience`. No error ever holds the password. Errors: E_CONFIG for a malformed url, E_STORE.
   static Result<std::shared_ptr<Store>> open(const std::string& url, const StoreOptions& options = {});
-  explicit Store(std::unique_ptr<Engine> engine);
+  explicit Store(std::unique_ptr<Engine> engine, const StoreOptions& options = {});
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
   ~Store();
@@ -77,6 +77,9 @@ class Store {
   [[nodiscard]] const std::string& where() const noexcept;
   /// The store's clock; also the cheapest check that the store answers (`/ready`).
   Result<std::int64_t> now();
+  /// What an operator ought to change about the store (a Redis without append-only file, …), a sentence each, to be
+  /// logged at start; empty when all is well.
+  Result<std::vector<std::string>> concerns();
 
   // --- making a sandbox --------------------------------------------------------------------------------------------
   // Every sandbox has a record before it exists, so that one whose maker dies is found: make it with
@@ -168,6 +171,7 @@ class Store {
 
  private:
   struct Parts;
+  Result<void> freeName(const NameKey& key, const std::string& id);
   const std::unique_ptr<Parts> parts_;
 };
 
