@@ -108,12 +108,13 @@ Loop::~Loop() { stop(); }
 
 void Loop::start() {
   core_->thread = std::thread([this] { run(); });
+  // run() says the same, but perhaps only after somebody has asked.
+  core_->owner.store(core_->thread.get_id());
 }
 
 void Loop::run() {
   core_->owner.store(std::this_thread::get_id());
   core_->io.run();
-  core_->owner.store(std::thread::id());
 }
 
 void Loop::stop() {
@@ -124,6 +125,8 @@ void Loop::stop() {
 bool Loop::onThread() const noexcept {
   return core_->owner.load(std::memory_order_relaxed) == std::this_thread::get_id();
 }
+
+bool Loop::running() const noexcept { return core_->owner.load() != std::thread::id() && !core_->io.stopped(); }
 
 void Loop::post(std::function<void()> work) { asio::post(core_->io, std::move(work)); }
 

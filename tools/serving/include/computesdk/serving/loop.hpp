@@ -70,7 +70,10 @@ class Loop {
   /// was posted and has not run is dropped.
   void stop();
 
+  /// Is this its thread?
   [[nodiscard]] bool onThread() const noexcept;
+  /// Does any thread serve it at the moment?
+  [[nodiscard]] bool running() const noexcept;
   /// Runs `work` on the loop's thread, later. Any thread. Keeps the order of one caller.
   void post(std::function<void()> work);
   /// Runs `work` now when called on the loop's thread, else like post().
