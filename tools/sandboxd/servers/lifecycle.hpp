@@ -65,6 +65,8 @@ class Lifecycle {
   /// A process (install or server) runs or is being started.
   [[nodiscard]] bool alive() const { return phase_ == Phase::installing || phase_ == Phase::serving; }
   [[nodiscard]] bool installing() const { return phase_ == Phase::installing; }
+  /// The user has asked for its end, and it has not come yet.
+  [[nodiscard]] bool stopping() const { return alive() && after_ != After::policy; }
   /// Neither runs nor will by itself.
   [[nodiscard]] bool idle() const { return phase_ == Phase::idle; }
   [[nodiscard]] std::optional<int> exitCode() const { return exitCode_; }

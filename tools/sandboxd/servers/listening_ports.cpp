@@ -62,7 +62,7 @@ std::optional<std::uint16_t> portOfAddress(std::string_view address) noexcept {
 
 }  // namespace
 
-void addListeningSockets(std::string_view table, std::map<std::uint64_t, std::uint16_t>& byInode) {
+void addListeningSockets(std::string_view table, SocketPorts& byInode) {
   while (!table.empty()) {
     const std::size_t end = table.find('\n');
     std::string_view line = table.substr(0, end);
@@ -77,55 +77,16 @@ void addListeningSockets(std::string_view table, std::map<std::uint64_t, std::ui
   }
 }
 
-ProcessEntry parseProcessEntry(std::string_view stat) noexcept {
-  const std::size_t open = stat.find(" (");
-  const std::size_t close = stat.rfind(')');
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return {};
-  std::string_view rest = stat.substr(close + 1);
-  nextWord(rest);  // state
-  const auto pid = numberIn<pid_t>(stat.substr(0, open));
-  const auto parent = numberIn<pid_t>(nextWord(rest));
-  if (!pid || !parent) return {};
-  return {*pid, *parent};
-}
-
-std::vector<ProcessEntry> PortScanner::processes() const {
-  std::vector<ProcessEntry> entries;
-  const Folder folder(::opendir(proc_.c_str()));
-  if (!folder) return entries;
-  while (const dirent* item = ::readdir(folder.get())) {
-    if (!numberIn<pid_t>(item->d_name)) continue;
-    const ProcessEntry entry = parseProcessEntry(readProcFile(proc_ + "/" + item->d_name + "/stat"));
-    if (entry.pid != 0) entries.push_back(entry);
-  }
-  return entries;
-}
-
-std::vector<pid_t> PortScanner::descendantsOf(pid_t root) const {
-  std::multimap<pid_t, pid_t> children;
-  for (const ProcessEntry& entry : processes()) children.emplace(entry.parent, entry.pid);
-  std::vector<pid_t> found;
-  std::set<pid_t> seen{root};
-  std::vector<pid_t> open{root};
-  while (!open.empty()) {
-    const auto [first, last] = children.equal_range(open.back());
-    open.pop_back();
-    for (auto child = first; child != last; ++child) {
-      // Read one after the other, entries can contradict each other when ids are used again.
-      if (!seen.insert(child->second).second) continue;
-      found.push_back(child->second);
-      open.push_back(child->second);
-    }
-  }
-  return found;
-}
-
-std::set<std::uint16_t> PortScanner::portsOf(const std::vector<pid_t>& pids) const {
-  std::set<std::uint16_t> ports;
-  std::map<std::uint64_t, std::uint16_t> byInode;
+SocketPorts PortScanner::listening() const {
+  SocketPorts byInode;
   addListeningSockets(readProcFile(proc_ + "/net/tcp"), byInode);
   addListeningSockets(readProcFile(proc_ + "/net/tcp6"), byInode);
-  if (byInode.empty()) return ports;
+  return byInode;
+}
+
+std::set<std::uint16_t> PortScanner::portsOf(const std::vector<pid_t>& pids, const SocketPorts& sockets) const {
+  std::set<std::uint16_t> ports;
+  if (sockets.empty()) return ports;
   for (const pid_t pid : pids) {
     const std::string path = proc_ + "/" + std::to_string(pid) + "/fd";
     const Folder folder(::opendir(path.c_str()));
@@ -137,8 +98,8 @@ std::set<std::uint16_t> PortScanner::portsOf(const std::vector<pid_t>& pids) con
       if (!link.starts_with("socket:[") || !link.ends_with("]")) continue;
       link = link.substr(8, link.size() - 9);
       const auto inode = numberIn<std::uint64_t>(link);
-      const auto socket = inode ? byInode.find(*inode) : byInode.end();
-      if (socket != byInode.end()) ports.insert(socket->second);
+      const auto socket = inode ? sockets.find(*inode) : sockets.end();
+      if (socket != sockets.end()) ports.insert(socket->second);
     }
   }
   return ports;

@@ -12,31 +12,23 @@
 
 namespace computesdk::sandboxd {
 
-/// A process as /proc/PID/stat describes it.
-struct ProcessEntry {
-  pid_t pid = 0;
-  pid_t parent = 0;
-};
+/// Ports of listening sockets by the inode of the socket.
+using SocketPorts = std::map<std::uint64_t, std::uint16_t>;
 
 /// Inode of each listening socket in a table of the form of /proc/net/tcp or tcp6, and its port. Lines that make no
 /// sense are skipped.
-void addListeningSockets(std::string_view table, std::map<std::uint64_t, std::uint16_t>& byInode);
-
-/// The entry of a line of /proc/PID/stat; pid 0 when it makes no sense. The program's name may hold anything.
-ProcessEntry parseProcessEntry(std::string_view stat) noexcept;
+void addListeningSockets(std::string_view table, SocketPorts& byInode);
 
 /// Reads `proc` (a mounted proc filesystem). Thread-safe.
 class PortScanner {
  public:
   explicit PortScanner(std::string proc = "/proc") : proc_(std::move(proc)) {}
 
-  /// Ports on which any of the processes listens, in order. Processes that are gone or not ours to look at count for
-  /// nothing.
-  [[nodiscard]] std::set<std::uint16_t> portsOf(const std::vector<pid_t>& pids) const;
-  /// All processes that can be seen.
-  [[nodiscard]] std::vector<ProcessEntry> processes() const;
-  /// Everything that descends from `root`, itself apart.
-  [[nodiscard]] std::vector<pid_t> descendantsOf(pid_t root) const;
+  /// Every listening socket of the machine (its network namespace): inode and port.
+  [[nodiscard]] SocketPorts listening() const;
+  /// Those of `sockets` that any of the processes holds, by port. Processes that are gone or not ours to look at count
+  /// for nothing.
+  [[nodiscard]] std::set<std::uint16_t> portsOf(const std::vector<pid_t>& pids, const SocketPorts& sockets) const;
   /// This program sees the processes of a namespace that is not the machine's.
   [[nodiscard]] bool inOwnNamespace() const;
 

@@ -33,7 +33,7 @@ Listener listenOn(int family) {
 }
 
 TEST(ListeningPorts, ReadsTheKernelsTable) {
-  std::map<std::uint64_t, std::uint16_t> sockets;
+  SocketPorts sockets;
   addListeningSockets(
       "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
       "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0000 100 0\n"
@@ -45,20 +45,12 @@ TEST(ListeningPorts, ReadsTheKernelsTable) {
   EXPECT_THAT(sockets, testing::ElementsAre(testing::Pair(77, 3000), testing::Pair(4242, 8080)));
 }
 
-TEST(ListeningPorts, ProgramsMayBeCalledAnything) {
-  const ProcessEntry entry = parseProcessEntry("12 (a) b) (S 3) S 7 12 12 0 -1");
-  EXPECT_EQ(entry.pid, 12);
-  EXPECT_EQ(entry.parent, 7);
-  EXPECT_EQ(parseProcessEntry("").pid, 0);
-  EXPECT_EQ(parseProcessEntry("12 (a S 7").pid, 0);
-}
-
 TEST(ListeningPorts, FindsItsOwn) {
   const Listener four = listenOn(AF_INET);
   const Listener six = listenOn(AF_INET6);
   const PortScanner scanner;
-  EXPECT_THAT(scanner.portsOf({::getpid()}), testing::IsSupersetOf({four.port, six.port}));
-  EXPECT_THAT(scanner.portsOf({}), testing::IsEmpty());
+  EXPECT_THAT(scanner.portsOf({::getpid()}, scanner.listening()), testing::IsSupersetOf({four.port, six.port}));
+  EXPECT_THAT(scanner.portsOf({}, scanner.listening()), testing::IsEmpty());
   EXPECT_FALSE(portIsFree(four.port));
   EXPECT_FALSE(portIsFree(six.port));
 }
@@ -70,13 +62,7 @@ TEST(ListeningPorts, AClosedPortIsFree) {
     port = listener.port;
   }
   EXPECT_TRUE(portIsFree(port));
-  EXPECT_THAT(PortScanner().portsOf({::getpid()}), testing::Not(testing::Contains(port)));
-}
-
-TEST(ListeningPorts, KnowsWhoDescendsFromWhom) {
-  const PortScanner scanner;
-  EXPECT_THAT(scanner.descendantsOf(::getppid()), testing::Contains(::getpid()));
-  EXPECT_THAT(scanner.descendantsOf(::getpid()), testing::Not(testing::Contains(::getpid())));
+  EXPECT_THAT(PortScanner().portsOf({::getpid()}, PortScanner().listening()), testing::Not(testing::Contains(port)));
 }
 
 TEST(LogRing, KeepsTheEndFromTheBeginningOfALine) {
