@@ -78,9 +78,13 @@ std::string answerHead(const Response& response, const AnswerFraming& framing) {
   return out += "\r\n";
 }
 
+void appendFields(std::string& out, const Headers& headers) {
+  for (const auto& [name, value] : headers) appendField(out, name, value);
+}
+
 std::string bareHead(const Response& response) {
   std::string out = statusLine(response.status);
-  for (const auto& [name, value] : response.headers) appendField(out, name, value);
+  appendFields(out, response.headers);
   return out += "\r\n";
 }
 

@@ -18,6 +18,8 @@ struct AnswerFraming {
 
 /// Status line, fields of `response` but those of the framing, Date, and the framing. Line breaks in values become spaces.
 std::string answerHead(const Response& response, const AnswerFraming& framing);
+/// The fields as lines.
+void appendFields(std::string& out, const Headers& headers);
 /// Status line and the fields as they are.
 std::string bareHead(const Response& response);
 
