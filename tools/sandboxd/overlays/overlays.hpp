@@ -4,6 +4,7 @@
 
 #include <computesdk/result.hpp>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -80,7 +82,6 @@ class Overlays {
   struct Job;
 
   void work();
-  void finish(const std::shared_ptr<Job>& job);
 
   const std::string workingDirectory_;
   mutable std::mutex mutex_;
