@@ -33,8 +33,8 @@ class NamedSandboxes {
 
   /// The sandbox of the draft's name, or the one that `make` makes; `options.mode` is taken for claim. While another
   /// makes it: waits until `until`, then its draft (state creating). The maker's lease is renewed by a thread of this
-  /// object. Whatever was made is destroyed again when it cannot be registered. Errors: E_QUOTA at the workspace's
-  /// limit, E_STORE, those of the calls.
+  /// object. What was made and cannot be registered is destroyed again; when `make` fails and says that something may
+  /// have been left, the reaper looks. Errors: E_QUOTA at the workspace's limit, E_STORE, those of the calls.
   Result<SandboxRecord> findOrCreate(const SandboxRecord& draft, const Make& make, BeginOptions options,
                                      std::chrono::steady_clock::time_point until);
 
@@ -47,8 +47,10 @@ class NamedSandboxes {
 
  private:
   class Keeper;
-  Result<SandboxRecord> makeOne(const SandboxRecord& draft, const Make& make, const BeginOptions& options);
-  Result<bool> stillThere(const SandboxRecord& record);
+  /// Nothing when the lease was lost.
+  Result<std::optional<SandboxRecord>> makeOne(const SandboxRecord& draft, const Make& make,
+                                               const BeginOptions& options);
+  Result<bool> forgetIfGone(const SandboxRecord& record);
 
   const std::shared_ptr<Store> store_;
   const ProviderCalls calls_;

@@ -2,6 +2,10 @@
 
 #include "store/named_sandboxes.hpp"
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 namespace computesdk::gateway {
 
 /// Destroys what expired, what was left by a maker that died, and what somebody began to destroy and did not finish.
@@ -9,11 +13,11 @@ namespace computesdk::gateway {
 class Reaper {
  public:
   struct Options {
-    std::size_t batch = 32;                     ///< sandboxes taken at once
-    std::chrono::milliseconds lease{60'000};    ///< how long destroying one may take before another tries
+    std::chrono::milliseconds lease{60'000};    ///< how long destroying one may take before it is tried again
     std::chrono::milliseconds interval{1'000};  ///< between two looks, for start()
-    std::function<void(const SandboxRecord&, const ErrorInfo*)>
-        report;  ///< after each; null error: it is gone. May be empty
+    std::size_t threads = 4;                    ///< for start(): one that hangs does not keep the others waiting
+    /// Told after each one; no error: it is gone. May be empty.
+    std::function<void(const SandboxRecord&, const ErrorInfo* error)> report;
   };
   /// What one look did.
   struct Outcome {
@@ -28,16 +32,20 @@ class Reaper {
 
   /// Takes and destroys until nothing is due. Errors: E_STORE.
   Result<Outcome> runOnce();
-  /// Does so on a thread of its own until stop() or the destructor, which wait for the one in hand.
+  /// Does so again and again on threads of its own, until stop() or the destructor, which wait for those in hand. Call
+  /// each once.
   void start();
   void stop();
 
  private:
-  struct Thread;
+  Result<Outcome> look(const std::stop_token& stop);
+  void run(const std::stop_token& stop);
   const std::shared_ptr<Store> store_;
   const ProviderCalls calls_;
   const Options options_;
-  const std::unique_ptr<Thread> thread_;
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace computesdk::gateway

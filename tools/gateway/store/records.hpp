@@ -18,40 +18,40 @@ enum class SandboxState : std::int32_t {
 };
 
 struct SandboxRecord {
-  std::string id;          ///< the gateway's own, chosen before the sandbox is made: URL-path safe, unique everywhere
-  std::string workspace;   ///< decimal digits
-  std::string provider;    ///< name of the plug-in that serves it
-  std::string providerId;  ///< the plug-in's id of it; empty while creating
-  std::string token;       ///< bytes that the plug-in gave to find it again
-  std::string daemonUrl;   ///< where the gateway reaches the daemon
-  std::string daemonToken;
+  std::string id{};          ///< the gateway's own, chosen before the sandbox is made: URL-path safe, unique everywhere
+  std::string workspace{};   ///< decimal digits
+  std::string provider{};    ///< name of the plug-in that serves it
+  std::string providerId{};  ///< the plug-in's id of it; empty while creating
+  std::string token{};       ///< bytes that the plug-in gave to find it again
+  std::string daemonUrl{};   ///< where the gateway reaches the daemon
+  std::string daemonToken{};
   std::string metadata = "{}";  ///< JSON object
-  std::map<std::string, std::string> envs;
-  std::string name;       ///< empty: no named sandbox
-  std::string nameSpace;  ///< only with a name
-  std::string parentId;   ///< the namespace's record (uuid); set by Store::begin
-  std::string details;    ///< the gateway's own words about it (JSON or empty); the store does not look inside
+  std::map<std::string, std::string> envs{};
+  std::string name{};       ///< empty: no named sandbox
+  std::string nameSpace{};  ///< only with a name
+  std::string parentId{};   ///< the namespace's record (uuid); set by Store::begin
+  std::string details{};    ///< the gateway's own words about it (JSON or empty); the store does not look inside
   std::int64_t createdMs = 0;
   std::int64_t expiresMs = 0;  ///< 0: never
   SandboxState state = SandboxState::creating;
-  std::string lease;  ///< who makes or destroys it; set by the store
+  std::string lease{};  ///< who makes or destroys it; set by the store
 
   bool operator==(const SandboxRecord&) const = default;
 };
 
 /// What a name means. Names and namespaces may hold any UTF-8 but NUL.
 struct NameKey {
-  std::string workspace;
+  std::string workspace{};
   std::string nameSpace = "default";
-  std::string name;
+  std::string name{};
 };
 
 /// An API key. The key itself is never stored.
 struct ApiKey {
-  std::string id;
-  std::string hash;  ///< of the key, as the gateway computes it; unique
-  std::string workspace;
-  std::string label;
+  std::string id{};
+  std::string hash{};  ///< of the key, as the gateway computes it; unique
+  std::string workspace{};
+  std::string label{};
   std::int64_t createdMs = 0;  ///< set by the store
   std::int64_t revokedMs = 0;  ///< 0: valid
 
@@ -59,13 +59,13 @@ struct ApiKey {
 };
 
 struct SnapshotRecord {
-  std::string id;
-  std::string workspace;
-  std::string provider;
-  std::string providerId;  ///< the plug-in's id of it
-  std::string token;       ///< bytes of the plug-in
-  std::string sandboxId;   ///< what it was taken of
-  std::string name;
+  std::string id{};
+  std::string workspace{};
+  std::string provider{};
+  std::string providerId{};  ///< the plug-in's id of it
+  std::string token{};       ///< bytes of the plug-in
+  std::string sandboxId{};   ///< what it was taken of
+  std::string name{};
   std::string metadata = "{}";  ///< JSON object
   std::int64_t createdMs = 0;   ///< set by the store
 
@@ -74,12 +74,12 @@ struct SnapshotRecord {
 
 struct AuditEntry {
   std::int64_t timeMs = 0;  ///< set by the store
-  std::string workspace;
-  std::string actor;    ///< id of the API key
-  std::string action;   ///< "sandbox.create"
-  std::string target;   ///< id of what it was done to
-  std::string outcome;  ///< "ok" or an error's wire code
-  std::string details;  ///< JSON or empty; never a secret
+  std::string workspace{};
+  std::string actor{};    ///< id of the API key
+  std::string action{};   ///< "sandbox.create"
+  std::string target{};   ///< id of what it was done to
+  std::string outcome{};  ///< "ok" or an error's wire code
+  std::string details{};  ///< JSON or empty; never a secret
 
   bool operator==(const AuditEntry&) const = default;
 };

@@ -46,16 +46,16 @@ struct Begun {
     full,    ///< workspaceLimit is reached; `record` is empty
   };
   Kind kind = Kind::begun;
-  SandboxRecord record;
+  SandboxRecord record{};
 };
 
 /// What update() may change; what is absent stays.
 struct SandboxChanges {
-  std::optional<std::string> token;
-  std::optional<std::string> daemonUrl;
-  std::optional<std::string> daemonToken;
-  std::optional<std::string> metadata;
-  std::optional<std::string> details;
+  std::optional<std::string> token{};
+  std::optional<std::string> daemonUrl{};
+  std::optional<std::string> daemonToken{};
+  std::optional<std::string> metadata{};
+  std::optional<std::string> details{};
 };
 
 /// Everything that the gateway remembers, in one SQLite file or one Redis. Several processes may have it open; each
@@ -128,8 +128,11 @@ class Store {
   Result<std::optional<SandboxRecord>> startRemove(const std::string& id,
                                                    std::chrono::milliseconds lease = std::chrono::seconds{60});
   /// The record goes, and with it its name if it still means it, and the namespace's parent with its last child. Any
-  /// state. The record that was there.
-  Result<std::optional<SandboxRecord>> remove(const std::string& id);
+  /// state; with `lease`, only while that is the record's. The record that was there.
+  Result<std::optional<SandboxRecord>> remove(const std::string& id, const std::string& lease = {});
+  /// For a maker whose finish() said no: notes that `made` is there and has to go, whatever the store knew of it, so that
+  /// the reaper sees to it if the maker dies. The record with its lease; destroy, then remove().
+  Result<SandboxRecord> leaveToReaper(const SandboxRecord& made, std::chrono::milliseconds lease);
   /// For the reaper: up to `most` sandboxes that expired, whose maker or whose destroyer fell silent. Each is put in
   /// state removing and is the caller's for `lease`; nobody else gets it in that time. `providerId` is empty for one
   /// whose maker died: something with its id as label may be at the provider.
@@ -171,6 +174,7 @@ class Store {
 
  private:
   struct Parts;
+  Result<std::optional<SandboxRecord>> takeOne(const std::string& id, std::chrono::milliseconds lease);
   Result<void> freeName(const NameKey& key, const std::string& id);
   const std::unique_ptr<Parts> parts_;
 };

@@ -105,7 +105,6 @@ Result<Begun> Store::begin(SandboxRecord draft, const BeginOptions& options) {
   for (;;) {
     auto outlook = lookAround(*parts_->engine, draft);
     if (!outlook) return std::move(outlook).error();
-    if (outlook->idTaken) return idTaken(draft.id);
     if (claiming && !outlook->holder.empty()) {
       auto holder = get(outlook->holder);
       if (!holder) return std::move(holder).error();
@@ -124,6 +123,7 @@ Result<Begun> Store::begin(SandboxRecord draft, const BeginOptions& options) {
       if (auto freed = parts_->engine->apply({&step, 1}); !freed) return std::move(freed).error();
       continue;
     }
+    if (outlook->idTaken) return idTaken(draft.id);
     if (options.workspaceLimit > 0) {
       auto used = count(draft.workspace);
       if (!used) return std::move(used).error();
