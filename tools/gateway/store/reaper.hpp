@@ -17,7 +17,7 @@ class Reaper {
     std::chrono::milliseconds interval{1'000};  ///< between two looks, for start()
     std::size_t threads = 4;                    ///< for start(): one that hangs does not keep the others waiting
     /// Told after each one; no error: it is gone. May be empty.
-    std::function<void(const SandboxRecord&, const ErrorInfo* error)> report;
+    std::function<void(const SandboxRecord&, const ErrorInfo* error)> report{};
   };
   /// What one look did.
   struct Outcome {
