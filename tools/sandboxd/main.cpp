@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/daemon.hpp"
+#include "core/fork_server.hpp"
 #include "core/options.hpp"
 #include "core/process_tree.hpp"
 #include "core/rooms.hpp"
@@ -111,8 +112,12 @@ int main(int argc, char** argv) {
     info.fix = "mount -t proc proc /proc";
     return fail(info);
   }
+  startForkServer();
   // Few arenas: an idle daemon in a small sandbox matters more than allocation from many threads at a time.
   ::mallopt(M_ARENA_MAX, 2);
+  // Long outputs have pages of their own, which go back to the system with them.
+  ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
   raiseDescriptorLimit();
   return serve(std::move(options->config), childEnvironment(std::move(environment)));
 }
