@@ -1,14 +1,22 @@
 #pragma once
 
 #include <computesdk/capabilities.hpp>
+#include <computesdk/child_sandboxes.hpp>
 #include <computesdk/command.hpp>
 #include <computesdk/daemon.hpp>
+#include <computesdk/env_file.hpp>
 #include <computesdk/export.hpp>
 #include <computesdk/filesystem.hpp>
 #include <computesdk/port_stream.hpp>
 #include <computesdk/process.hpp>
 #include <computesdk/result.hpp>
+#include <computesdk/server.hpp>
+#include <computesdk/session_tokens.hpp>
+#include <computesdk/signals.hpp>
+#include <computesdk/terminal.hpp>
+#include <computesdk/text_files.hpp>
 #include <computesdk/types.hpp>
+#include <computesdk/watcher.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -91,7 +99,19 @@ class COMPUTESDK_API Sandbox {
 
   [[nodiscard]] Filesystem filesystem() const;
   [[nodiscard]] Processes processes() const;
+
+  // By the sandbox's daemon, which is put into it and started when one of them is first used.
+  [[nodiscard]] Terminals terminals() const;
+  [[nodiscard]] Servers server() const;
+  [[nodiscard]] Watchers watcher() const;
+  [[nodiscard]] Signals signals() const;
+  [[nodiscard]] EnvFiles env() const;
+  [[nodiscard]] TextFiles file() const;
+  [[nodiscard]] SessionTokens sessionTokens() const;
+  [[nodiscard]] MagicLinks magicLinks() const;
+  [[nodiscard]] ChildSandboxes sandboxes() const;
   [[nodiscard]] Daemon daemon() const;
+
   [[nodiscard]] Capabilities capabilities() const;
   /// The vendor's own object as JSON text, freshly asked for; empty when it has none.
   std::string native(std::stop_token stop = {}) { return native(nothrow, std::move(stop)).value(); }
