@@ -15,6 +15,7 @@
 #include "core/answer.hpp"
 #include "core/context.hpp"
 #include "core/rooms.hpp"
+#include "files/paths.hpp"
 #include "files/remove_tree.hpp"
 #include "servers/setup.hpp"
 
@@ -46,7 +47,7 @@ serving::Response unknownSandbox(const std::string& subdomain) {
 
 /// Makes the directory, and tells the topmost folder that was not there before; empty: all were.
 Result<std::string> makeDirectory(const std::string& directory) {
-  const std::filesystem::path path = std::filesystem::path(directory).lexically_normal();
+  const std::filesystem::path path(directory);
   std::filesystem::path first;
   std::error_code problem;
   for (auto at = path; !at.empty() && !std::filesystem::exists(at, problem) && !problem; at = at.parent_path()) {
@@ -92,8 +93,7 @@ void createChild(Context& context, const serving::Request& request, const servin
   }
   const Context& main = *context.shared().sandboxes->all().front();
   const std::string subdomain = "sandbox-" + randomHex(5);
-  std::string directory = main.resolve(asked->value_or(".sandboxes/" + subdomain));
-  while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
+  const std::string directory = normalPath(main.resolve(asked->value_or(".sandboxes/" + subdomain)));
   const auto child = openChild(context, subdomain, directory, *body);
   if (!child) return void(reply.send(failure(child.error())));
   // Its servers are looked at on the loop.
@@ -104,13 +104,14 @@ void createChild(Context& context, const serving::Request& request, const servin
   });
 }
 
-/// Whether `inner` is `outer` or below it.
+/// Whether `inner` is `outer` or below it, links followed.
 bool isWithin(const std::string& inner, const std::string& outer) {
-  const auto path = std::filesystem::path(inner).lexically_normal(),
-             top = std::filesystem::path(outer).lexically_normal();
-  const auto [end, rest] = std::mismatch(top.begin(), top.end(), path.begin(), path.end());
-  (void)rest;
-  return end == top.end();
+  std::error_code problem;  // what cannot be looked at is compared as it is written
+  auto path = std::filesystem::weakly_canonical(inner, problem);
+  if (problem) path = inner;
+  auto top = std::filesystem::weakly_canonical(outer, problem);
+  if (problem) top = outer;
+  return std::mismatch(top.begin(), top.end(), path.begin(), path.end()).first == top.end();
 }
 
 serving::Response deleteChild(Context& context, const serving::Request& request) {

@@ -11,7 +11,10 @@
 namespace computesdk::sandboxd {
 
 void addInfoRoutes(serving::Router& router, Context& context) {
-  context.provide(std::make_shared<SetupState>());
+  const auto setup = std::make_shared<SetupState>();
+  // From the beginning: requests may come before the setup is begun.
+  setup->pending = context.isMain() && !context.config().setup.empty();
+  context.provide(setup);
   router.on("GET", "/info", [&context](const serving::Request&) {
     const Config& config = context.config();
     return envelope("Sandbox information",
