@@ -66,6 +66,7 @@ void Connection::process(std::string_view bytes) {
 
 /// One step with the bytes at hand; false when there is nothing more to do with them now.
 bool Connection::advance(std::string_view& bytes) {
+  if (closing()) return false;
   switch (input_) {
     case Input::idle:
       if (answer_ != Answer::none || server_->stopping()) return false;
@@ -166,7 +167,7 @@ void Connection::readBody(std::uint64_t number, BodyReader reader) {
   bodyReader_ = std::move(reader);
   if (std::exchange(continueOwed_, false)) enqueue("HTTP/1.1 100 Continue\r\n\r\n");
   if (input_ == Input::body) expectWithin(server_->options.bodyTimeout);
-  if (processing_) return;
+  if (processing_ && input_ == Input::body) return;  // whoever processes goes on
   // Later, so that a reader that asks for the next piece does not call itself.
   server_->loop.post([self = shared_from_this(), number] {
     if (number != self->number_ || self->life_ != Life::open || self->processing_) return;
