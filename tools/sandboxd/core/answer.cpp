@@ -1,5 +1,7 @@
 #include "core/answer.hpp"
 
+#include "core/utf8.hpp"
+
 namespace computesdk::sandboxd {
 
 void JsonObject::name(std::string_view name) {
@@ -9,7 +11,7 @@ void JsonObject::name(std::string_view name) {
 }
 
 JsonObject& JsonObject::text(std::string_view name, std::string_view value) {
-  return raw(name, serving::jsonString(value));
+  return raw(name, serving::jsonString(validUtf8(value)));
 }
 
 JsonObject& JsonObject::number(std::string_view name, std::int64_t value) { return raw(name, std::to_string(value)); }
