@@ -164,8 +164,9 @@ serving::Response followLink(AuthState& state, const Context& context, const ser
       .with("Cache-Control", "no-store");
 }
 
-serving::Response authStatus(AuthState& state, const serving::Request& request) {
-  const TokenHolder holder = state.tokens.identify(presentedToken(request).value_or(""));
+serving::Response authStatus(AuthState& state, const Context& context, const serving::Request& request) {
+  const auto token = presentedToken(request, context.baseUrl());
+  const TokenHolder holder = state.tokens.identify(token.value_or(""));
   JsonObject data;
   data.boolean("authenticated", holder.kind != TokenKind::none);
   if (holder.kind == TokenKind::access) data.text("token_type", "access_token");
@@ -200,8 +201,8 @@ serving::Response authInfo(const serving::Request&) {
 void addAuthRoutes(serving::Router& router, Context& context) {
   const auto state = authStateFor(context);
   if (context.isMain()) {
-    context.shared().authenticate = [state](const serving::Request& request) -> Identity {
-      TokenHolder holder = state->tokens.identify(presentedToken(request).value_or(""));
+    context.shared().authenticate = [state, &context](const serving::Request& request) -> Identity {
+      TokenHolder holder = state->tokens.identify(presentedToken(request, context.baseUrl()).value_or(""));
       return {holder.kind, std::move(holder.tokenId)};
     };
   }
@@ -219,7 +220,10 @@ void addAuthRoutes(serving::Router& router, Context& context) {
       .open();
   // Programs that look at links before people follow them ask by HEAD: that must not use the link up.
   router.on("HEAD", "/auth/magic/:code", [](const Request&) { return serving::Response::noContent(); }).open();
-  router.on("GET", "/auth/status", [state](const Request& request) { return authStatus(*state, request); }).open();
+  router
+      .on("GET", "/auth/status",
+          [state, &context](const Request& request) { return authStatus(*state, context, request); })
+      .open();
   router.on("GET", "/auth/info", authInfo).open();
 }
 

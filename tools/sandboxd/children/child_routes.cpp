@@ -24,6 +24,8 @@ namespace {
 
 using ContextPtr = std::shared_ptr<Context>;
 
+constexpr std::size_t kMostChildren = 256;
+
 /// SandboxInfo. Loop's thread only.
 std::string sandboxJson(Context& sandbox) {
   return JsonObject()
@@ -91,7 +93,13 @@ void createChild(Context& context, const serving::Request& request, const servin
   if (*asked && ((*asked)->empty() || (*asked)->find('\0') != std::string::npos)) {
     return void(reply.send(failure(invalid("directory must be a path"))));
   }
-  const Context& main = *context.shared().sandboxes->all().front();
+  const auto sandboxes = context.shared().sandboxes->all();
+  if (sandboxes.size() > kMostChildren) {
+    ErrorInfo info = conflicting("too many child sandboxes", "delete some with DELETE /sandboxes/:subdomain");
+    info.code = ErrorCode::resourceExhausted;
+    return void(reply.send(failure(info)));
+  }
+  const Context& main = *sandboxes.front();
   const std::string subdomain = "sandbox-" + randomHex(5);
   const std::string directory = normalPath(main.resolve(asked->value_or(".sandboxes/" + subdomain)));
   const auto child = openChild(context, subdomain, directory, *body);

@@ -16,6 +16,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kEager{50}, kUsual{400}, kSettled{1500};
 constexpr std::chrono::seconds kEagerFor{5};
 
+/// Servers of a sandbox, stopped ones included.
+constexpr std::size_t kMostServers = 256;
+
 using Found = std::vector<std::pair<std::shared_ptr<ManagedServer>, std::shared_ptr<Process>>>;
 
 }  // namespace
@@ -24,6 +27,11 @@ Result<void> Servers::reserve(const std::string& slug) {
   const auto server = find(slug);
   if (closed_ || reserved_.contains(slug) || (server && server->live())) {
     return conflicting("a server called " + slug + " runs already", "stop it first, restart it, or take another slug");
+  }
+  if (!server && servers_.size() + reserved_.size() >= kMostServers) {
+    ErrorInfo info = conflicting("too many servers", "delete some with DELETE /servers/:slug");
+    info.code = ErrorCode::resourceExhausted;
+    return info;
   }
   reserved_.insert(slug);
   return {};

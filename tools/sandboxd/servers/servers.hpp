@@ -24,7 +24,8 @@ class Servers : public std::enable_shared_from_this<Servers> {
   Servers(const Servers&) = delete;
   Servers& operator=(const Servers&) = delete;
 
-  /// Keeps a slug for a server that is being prepared. E_CONFLICT when a live server or another preparation has it.
+  /// Keeps a slug for a server that is being prepared. E_CONFLICT when a live server or another preparation has it,
+  /// E_RESOURCE_EXHAUSTED when there are too many.
   Result<void> reserve(const std::string& slug);
   void release(const std::string& slug) { reserved_.erase(slug); }
   /// Puts a prepared server in the place that was reserved for it, or that one of the same slug held, and starts it if

@@ -124,6 +124,7 @@ TEST_F(AuthRoutes, ASessionManagesNoTokens) {
   }
   EXPECT_EQ(ask("GET", "/info", "", bearer("wrong") + cookie).status, 401) << "the header decides";
   EXPECT_EQ(ask("GET", "/info?token=access", "", "").status, 401) << "the query is for sockets";
+  EXPECT_EQ(ask("POST", "/signals/stop", "", cookie + "Origin: http://elsewhere\r\n").status, 401) << "a foreign page";
 }
 
 TEST_F(AuthRoutes, RevocationClosesTheSocketsOfTheTokenAlone) {

@@ -153,16 +153,37 @@ serving::Request request(serving::Headers headers, std::string query = {}) {
   return made;
 }
 
+constexpr std::string_view kBase = "https://box.example/s/id";
+const serving::Headers::Field kUpgrade{"Upgrade", "websocket"}, kConnection{"Connection", "Upgrade"};
+const serving::Headers::Field kCookie{"Cookie", "session_token=c"};
+
 TEST(Credentials, TheFirstPlaceDecides) {
-  const serving::Headers::Field upgrade{"Upgrade", "websocket"}, connection{"Connection", "Upgrade"};
-  EXPECT_EQ(presentedToken(request({{"Authorization", "Bearer a"}, {"Cookie", "session_token=c"}})), "a");
-  EXPECT_EQ(presentedToken(request({{"Authorization", "Basic a"}, {"Cookie", "session_token=c"}})), "");
-  EXPECT_EQ(presentedToken(request({{"Cookie", "x=y; session_token=c; z=1"}})), "c");
-  EXPECT_EQ(presentedToken(request({{"Cookie", "session_tokens=c"}})), std::nullopt);
-  EXPECT_EQ(presentedToken(request({upgrade, connection, {"Cookie", "session_token=c"}}, "token=a%2Bb&protocol=json")),
-            "a+b");
-  EXPECT_EQ(presentedToken(request({{"Cookie", "session_token=c"}}, "token=q")), "c") << "no upgrade, no query";
-  EXPECT_EQ(presentedToken(request({}, "token=q")), std::nullopt);
+  EXPECT_EQ(presentedToken(request({{"Authorization", "Bearer a"}, kCookie}), kBase), "a");
+  EXPECT_EQ(presentedToken(request({{"Authorization", "Basic a"}, kCookie}), kBase), "");
+  EXPECT_EQ(presentedToken(request({{"Cookie", "x=y; session_token=c; z=1"}}), kBase), "c");
+  EXPECT_EQ(presentedToken(request({{"Cookie", "session_tokens=c"}}), kBase), std::nullopt);
+  EXPECT_EQ(presentedToken(request({kUpgrade, kConnection, kCookie}, "token=a%2Bb&protocol=json"), kBase), "a+b");
+  EXPECT_EQ(presentedToken(request({kCookie}, "token=q"), kBase), "c") << "no upgrade, no query";
+  EXPECT_EQ(presentedToken(request({}, "token=q"), kBase), std::nullopt);
+}
+
+TEST(Credentials, PagesOfOthersDoNothingByCookie) {
+  const auto post = [](serving::Headers headers) {
+    auto made = request(std::move(headers));
+    made.method = "POST";
+    return presentedToken(made, kBase);
+  };
+  EXPECT_EQ(post({kCookie}), "c") << "no browser";
+  EXPECT_EQ(post({kCookie, {"Origin", "https://box.example"}}), "c");
+  EXPECT_EQ(post({kCookie, {"Sec-Fetch-Site", "same-origin"}}), "c");
+  EXPECT_EQ(post({kCookie, {"Sec-Fetch-Site", "same-site"}}), std::nullopt);
+  EXPECT_EQ(post({kCookie, {"Sec-Fetch-Site", "cross-site"}}), std::nullopt);
+  for (const char* origin : {"https://box-3000.example", "http://box.example", "https://box.exampl", "null"}) {
+    EXPECT_EQ(post({kCookie, {"Origin", origin}}), std::nullopt) << origin;
+    EXPECT_EQ(post({{"Authorization", "Bearer a"}, {"Origin", origin}}), "a") << "a header is no accident";
+    EXPECT_EQ(presentedToken(request({kUpgrade, kConnection, kCookie, {"Origin", origin}}), kBase), std::nullopt);
+    EXPECT_EQ(presentedToken(request({kCookie, {"Origin", origin}}), kBase), "c") << "it may read";
+  }
 }
 
 }  // namespace
