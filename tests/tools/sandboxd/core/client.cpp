@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <bit>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
@@ -50,9 +51,21 @@ UniqueFd dial(std::uint16_t port) {
   return fd;
 }
 
+namespace {
+
+ssize_t receive(const UniqueFd& fd, char* to, std::size_t size) {
+  for (;;) {
+    const auto got = ::recv(fd.get(), to, size, 0);
+    if (got >= 0 || errno != EINTR) return got;
+  }
+}
+
+}  // namespace
+
 void sendBytes(const UniqueFd& fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const auto put = ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (put < 0 && errno == EINTR) continue;
     if (put <= 0) return;
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
@@ -75,7 +88,7 @@ Answer ask(std::uint16_t port, const std::string& method, const std::string& tar
   sendBytes(fd, request + "\r\n" + body);
   std::string all;
   char chunk[65536];
-  for (ssize_t got = 0; (got = ::recv(fd.get(), chunk, sizeof chunk, 0)) > 0;) {
+  for (ssize_t got = 0; (got = receive(fd, chunk, sizeof chunk)) > 0;) {
     all.append(chunk, static_cast<std::size_t>(got));
   }
   Answer answer;
@@ -174,7 +187,7 @@ std::string Socket::take(std::size_t size) {
   std::string bytes(size, '\0');
   std::size_t have = 0;
   while (have < size) {
-    const auto got = ::recv(fd_.get(), bytes.data() + have, size - have, 0);
+    const auto got = receive(fd_, bytes.data() + have, size - have);
     if (got <= 0) break;
     have += static_cast<std::size_t>(got);
   }
