@@ -20,7 +20,7 @@ class SandboxState;
 /// small value that shares the sandbox's state. Thread-safe. Errors of all: those of Daemon::ensure.
 class COMPUTESDK_API EnvFiles {
  public:
-  /// E_NOT_FOUND when there is no such file.
+  /// E_FILE_NOT_FOUND when there is no such file.
   StringMap retrieve(std::string_view file, std::stop_token stop = {}) {
     return retrieve(nothrow, file, std::move(stop)).value();
   }

@@ -75,7 +75,7 @@ class COMPUTESDK_API FileWatcher {
 /// Watchers of one sandbox: sandbox.watcher(). A small value that shares the sandbox's state. Thread-safe.
 class COMPUTESDK_API Watchers {
  public:
-  /// E_NOT_FOUND when there is no such path.
+  /// E_FILE_NOT_FOUND when there is no such path.
   FileWatcher create(std::string_view path, const WatchOptions& options = {}) {
     return create(nothrow, path, options).value();
   }

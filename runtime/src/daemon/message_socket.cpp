@@ -17,7 +17,6 @@ namespace computesdk::detail {
 namespace {
 
 constexpr int kAttempts = 5;
-constexpr std::chrono::seconds kPause{1};
 constexpr std::size_t kMaxWaiting = std::size_t{8} << 20;  ///< bytes of messages; then the other end is held back
 
 std::string channelMessage(std::string_view type, const std::string& channel) {
@@ -31,6 +30,7 @@ std::string channelMessage(std::string_view type, const std::string& channel) {
 struct MessageSocket::Shared {
   Open open, again;
   std::function<void(std::string)> warn;
+  std::chrono::milliseconds pause{0};
 
   struct Subscription {
     std::string channel;
@@ -108,7 +108,7 @@ struct MessageSocket::Shared {
       {
         std::unique_lock lock(mutex);
         if (subscriptions.empty()) return;  // the next one to need it opens it
-        if (changed.wait_for(lock, kPause, [&] { return closing; })) return;
+        if (changed.wait_for(lock, pause, [&] { return closing; })) return;
       }
       auto connected = connect(again, self, stop.get_token());
       if (connected) return;
@@ -153,11 +153,13 @@ struct MessageSocket::Shared {
   }
 };
 
-MessageSocket::MessageSocket(Open open, Open again, std::function<void(std::string)> warn)
+MessageSocket::MessageSocket(Open open, Open again, std::function<void(std::string)> warn,
+                             std::chrono::milliseconds pause)
     : shared_(std::make_shared<Shared>()) {
   shared_->open = std::move(open);
   shared_->again = std::move(again);
   shared_->warn = std::move(warn);
+  shared_->pause = pause;
 }
 
 MessageSocket::~MessageSocket() { close(); }

@@ -28,7 +28,8 @@ class MessageSocket {
   /// Opens a WebSocket; asked by the thread that subscribes, and later by the socket's own.
   using Open = std::function<Result<std::unique_ptr<Socket>>(SocketEvents events, const std::stop_token& stop)>;
   /// `again`: what reconnecting asks; it must not start another daemon, whose terminals would not be ours.
-  MessageSocket(Open open, Open again, std::function<void(std::string)> warn);
+  MessageSocket(Open open, Open again, std::function<void(std::string)> warn,
+                std::chrono::milliseconds pause = std::chrono::seconds(1));
   ~MessageSocket();  ///< close()
   MessageSocket(const MessageSocket&) = delete;
   MessageSocket& operator=(const MessageSocket&) = delete;
