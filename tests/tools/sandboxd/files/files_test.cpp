@@ -48,7 +48,7 @@ TEST(Paths, ALostSlashIsFoundAgain) {
   EXPECT_EQ(absoluteOf(folder.path("work"), lost), folder.path("there"));
   EXPECT_EQ(absoluteOf(folder.path("work"), lost, LostSlash::kNever), folder.path("work") + "/" + lost);
   // Errors show the path that was meant.
-  EXPECT_EQ(absoluteOf(folder.path("work"), "tmp/missing"), "/tmp/missing");
+  EXPECT_EQ(absoluteOf(folder.path("work"), "tmp/missing/f"), "/tmp/missing/f");
   EXPECT_EQ(absoluteOf(folder.path("work"), "tmp2/missing"), folder.path("work/tmp2/missing"));
   EXPECT_EQ(absoluteOf(folder.path("work"), "missing"), folder.path("work/missing"));
 }
@@ -146,7 +146,7 @@ TEST(RemoveTree, AnyDepth) {
   const TempFolder folder;
   const int start = open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int at = start;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1200; ++i) {
     ASSERT_EQ(mkdirat(at, "deep", 0700), 0);
     const int next = openat(at, "deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ASSERT_GE(next, 0);

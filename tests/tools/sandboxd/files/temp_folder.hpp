@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,12 +12,12 @@
 
 namespace sandboxd_test {
 
-/// A new folder below /tmp, gone with all that is in it at the end.
+/// A new folder, in memory where that can be had, gone with all that is in it at the end.
 class TempFolder {
  public:
   TempFolder() {
-    char name[] = "/tmp/sandboxd_test_XXXXXX";
-    path_ = mkdtemp(name);
+    path_ = access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm/sandboxd_test_XXXXXX" : "/tmp/sandboxd_test_XXXXXX";
+    if (mkdtemp(path_.data()) == nullptr) path_.clear();
   }
   ~TempFolder() {
     std::error_code ignored;

@@ -173,7 +173,7 @@ TEST_F(OverlaysTest, RemovedIsForgottenAndFilesStay) {
 
 TEST_F(OverlaysTest, StoppingTellsWhoWaits) {
   root.folder("template/node_modules");
-  for (int i = 0; i < 2000; ++i) root.write("template/node_modules/f" + std::to_string(i), "x");
+  for (int i = 0; i < 300; ++i) root.write("template/node_modules/f" + std::to_string(i), "x");
   const auto overlay = create();
   ASSERT_TRUE(overlay);
   std::promise<OverlayInfo> done;
