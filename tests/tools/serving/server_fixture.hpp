@@ -15,6 +15,7 @@
 namespace serving_test {
 
 using namespace computesdk::serving;
+using computesdk::Result;
 using namespace std::chrono_literals;
 
 /// A server on a port that the kernel chose, with a loop on its own thread. Build routes, then start().

@@ -116,7 +116,7 @@ bool Connection::takePiece(std::string_view piece) {
 
 bool Connection::readBodyPiece(std::string_view& bytes) {
   // A streamed body waits for its reader.
-  if (streamed_ && answer_ != Answer::complete && (!bodyReader_ || !bodyPart_.empty())) return false;
+  if (streamed_ && hasBody_ && answer_ != Answer::complete && (!bodyReader_ || !bodyPart_.empty())) return false;
   const auto step = parser_->put(bytes, [this](std::string_view piece) { return takePiece(piece); });
   if (step == MessageParser::Step::bad || step == MessageParser::Step::tooBig) {
     if (tooBig_) {
@@ -132,7 +132,7 @@ bool Connection::readBodyPiece(std::string_view& bytes) {
     deadline_ = Clock::time_point::max();
     parser_.reset();
   }
-  if (streamed_) {
+  if (streamed_ && hasBody_) {
     deliverBody();
   } else if (input_ == Input::full) {
     dispatch();

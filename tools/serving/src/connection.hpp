@@ -64,7 +64,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void headDone();
   std::string checkHead();
   void route();
-  void applyLimits(bool hasBody);
+  void applyLimits();
   bool wantsContinue();
   void dispatch();
   void callHandler(const Route& route);
@@ -109,6 +109,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Router* router_ = nullptr;
   std::optional<Response> early_;  ///< an answer that was clear from the head
   bool streamed_ = false;
+  bool hasBody_ = false;
   bool bare_ = false;  ///< the answer has no body (HEAD)
   bool http10_ = false;
   bool upgrade_ = false;  ///< the request asks for another protocol

@@ -120,7 +120,9 @@ void Connection::flush() {
         if (!self->writing_ && self->out_.empty()) self->written({});
       });
     }
-    if (answer_ == Answer::complete && !keepAlive_ && life_ == Life::open) finishWriting();
+    const bool last = (answer_ == Answer::complete && !keepAlive_) ||
+                      (input_ == Input::idle && answer_ == Answer::none && (eof_ || server_->stopping()));
+    if (last && life_ == Life::open) finishWriting();
     return;
   }
   writing_ = true;

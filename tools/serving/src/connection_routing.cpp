@@ -74,14 +74,14 @@ void Connection::headDone() {
   bodyBytes_ = answerBytes_ = 0;
   status_ = 0;
   bodyPart_.clear();
-  const bool hasBody = head.chunked || head.contentLength.value_or(0) > 0;
+  hasBody_ = head.chunked || head.contentLength.value_or(0) > 0;
   const std::string complaint = checkHead();
   bare_ = request_.method == "HEAD";
-  upgrade_ = request_.wantsUpgrade() && !hasBody;
+  upgrade_ = request_.wantsUpgrade() && !hasBody_;
   if (!complaint.empty()) return refuse(400, "bad_request", "This is not an HTTP request: " + complaint + ".");
   answer_ = Answer::owed;
   route();
-  applyLimits(hasBody);
+  applyLimits();
 }
 
 /// Finds who answers, and runs the hooks.
@@ -118,12 +118,12 @@ void Connection::route() {
 }
 
 /// Decides what becomes of the body.
-void Connection::applyLimits(bool hasBody) {
+void Connection::applyLimits() {
   const MessageHead& head = parser_->head();
-  const bool continues = !http10_ && hasBody && request_.headers.hasToken("Expect", "100-continue");
+  const bool continues = !http10_ && hasBody_ && request_.headers.hasToken("Expect", "100-continue");
   bodyLimit_ = route_ != nullptr && route_->maxBody ? *route_->maxBody : server_->options.bodyLimit;
   if (early_) {
-    if (hasBody && (continues || head.chunked || *head.contentLength > kSmallBody)) {
+    if (hasBody_ && (continues || head.chunked || *head.contentLength > kSmallBody)) {
       respond(std::move(*std::exchange(early_, std::nullopt)));
     }
     return;
@@ -136,7 +136,7 @@ void Connection::applyLimits(bool hasBody) {
                   "The body is longer than the " + std::to_string(bodyLimit_) + " bytes taken here.");
   }
   streamed_ = route_ != nullptr && route_->streamsBody && route_->asyncHandler;
-  if (streamed_) {
+  if (streamed_ && hasBody_) {
     continueOwed_ = continues;
     dispatch();
     return;

@@ -56,7 +56,6 @@ class Passage : public std::enable_shared_from_this<Passage> {
   std::string upstreamHead();
   void sendBody();
   void bodyPiece(std::error_code error, std::string_view bytes);
-  void bodySent();
   void readAnswer();
   void answerBytes(std::error_code error, std::string_view bytes);
   void advance();
@@ -98,12 +97,15 @@ void Passage::start() {
   }
   parser_ = MessageParser::forAnswer(kAnswerHeadLimit, request_.method == "HEAD");
   std::string head = upstreamHead();
-  const bool streams = reply_.streamsBody() && !upgrade_;
+  const std::string_view length = request_.header("Content-Length");
+  const bool hasBody = request_.headers.has("Transfer-Encoding") || (!length.empty() && length != "0");
+  const bool streams = reply_.streamsBody() && hasBody && !upgrade_;
+  bodyDone_ = !streams;
   if (!streams) head += std::exchange(request_.body, {});
   upstream_->asyncWrite(head, [self, streams](std::error_code error) {
     if (self->over_) return;
     if (error) return self->upstreamFailed("it closed the connection");
-    streams ? self->sendBody() : self->bodySent();
+    if (streams) self->sendBody();
   });
   readAnswer();
 }
@@ -148,7 +150,10 @@ void Passage::sendBody() {
 void Passage::bodyPiece(std::error_code error, std::string_view bytes) {
   if (error) return finish(false);
   const bool last = bytes.empty();
-  if (last && !chunkedBody_) return bodySent();
+  if (last && !chunkedBody_) {
+    bodyDone_ = true;
+    return;
+  }
   std::string framed;
   if (chunkedBody_) {
     char size[24];
@@ -161,11 +166,10 @@ void Passage::bodyPiece(std::error_code error, std::string_view bytes) {
     if (self->over_) return;
     // An upstream that answers without reading on may have closed; its answer counts.
     if (failed) return;
-    last ? self->bodySent() : self->sendBody();
+    self->bodyDone_ = last;
+    if (!last) self->sendBody();
   });
 }
-
-void Passage::bodySent() { bodyDone_ = true; }
 
 // The answer --------------------------------------------------------------------------------------------------------
 
