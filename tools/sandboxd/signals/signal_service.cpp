@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kEvery{500};
 
-/// Programs of the sandbox. Where the processes of a sandbox have a namespace of their own, that is all of them, however
-/// they were started; elsewhere (no isolation, a whole machine) those that this daemon started.
+/// Programs of the sandbox. Where the processes of a sandbox have a namespace of their own, that is all of them,
+/// however they were started; elsewhere (no isolation, a whole machine) those that this daemon started.
 std::vector<pid_t> sandboxProcesses(const PortScanner& scanner) {
   std::vector<pid_t> pids;
   const pid_t self = ::getpid();

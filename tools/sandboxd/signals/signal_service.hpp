@@ -13,8 +13,8 @@
 
 namespace computesdk::sandboxd {
 
-/// Tells whoever listens to the channel `signals` of ports that open and close, and of what programs report. While it is
-/// stopped nothing is told. Loop's thread only.
+/// Tells whoever listens to the channel `signals` of ports that open and close, and of what programs report. While it
+/// is stopped nothing is told. Loop's thread only.
 class SignalService : public std::enable_shared_from_this<SignalService> {
  public:
   static constexpr const char* kChannel = "signals";

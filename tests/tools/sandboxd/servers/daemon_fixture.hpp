@@ -179,7 +179,7 @@ class DaemonTest : public testing::Test {
 
   /// Asks with the given header lines, each ending in \r\n.
   Answer ask(const std::string& method, const std::string& target, const std::string& body,
-                           const std::string& headers) const {
+             const std::string& headers) const {
     const UniqueFd fd = dial(port());
     put(fd, method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers +
                 (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body);

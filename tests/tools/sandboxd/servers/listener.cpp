@@ -1,5 +1,6 @@
-// listener [--status N] [--ignore-term] [--background] [--six] [--silent]: an HTTP server for tests. Listens on 127.0.0.1
-// (or ::1), on $PORT or any free port, prints "listening on N", and answers every request with the status, or never.
+// listener [--status N] [--ignore-term] [--background] [--six] [--silent]: an HTTP server for tests. Listens on
+// 127.0.0.1 (or ::1), on $PORT or any free port, prints "listening on N", and answers each request with the status, or
+// never.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

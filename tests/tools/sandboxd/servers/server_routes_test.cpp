@@ -288,8 +288,8 @@ TEST_F(ServerRoutes, TheSetupAppliesOverlaysThenServers) {
 }
 
 TEST_F(ServerRoutes, ASetupThatFailsIsNeverReady) {
-  start(
-      R"({"overlays":[{"source":"/nowhere-at-all","target":"app"}],"servers":[{"slug":"web","start":"exec sleep 600"}]})");
+  start(R"({"overlays":[{"source":"/nowhere-at-all","target":"app"}],)"
+        R"("servers":[{"slug":"web","start":"exec sleep 600"}]})");
   ASSERT_TRUE(eventually([&] { return ask("GET", "/servers").data()["servers"].Size() == 1; })) << "the rest is done";
   const Answer ready = ask("GET", "/ready");
   EXPECT_FALSE(ready.json["ready"].GetBool());
