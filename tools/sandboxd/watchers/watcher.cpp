@@ -52,14 +52,23 @@ void Watchers::Watcher::end() {
   });
 }
 
-void Watchers::Watcher::wait(std::optional<TreeWatch::Clock::time_point> due) {
+void Watchers::Watcher::wait(const Next& next) {
   if (ended_) return;
+  if (next.more) return waitForReaders();
   // The functions hold no reference: end() is what lets the watcher go, and it runs on this thread.
   if (!watch_.active()) watch_ = loop_.watch(tree_->descriptor());
   if (watch_.active()) watch_.readable([this] { wake(); });
-  if (!due) return;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - TreeWatch::Clock::now());
+  if (!next.due) return;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*next.due - TreeWatch::Clock::now());
   timer_ = loop_.after(std::max(left, std::chrono::milliseconds(1)), [this] { wake(); });
+}
+
+// What a burst changed may be more than a client takes at once, and one that lags behind too far is dropped.
+void Watchers::Watcher::waitForReaders() {
+  const std::lock_guard lock(mutex_);  // as long as it is not silent, the context is there
+  if (silent_) return;
+  const std::chrono::milliseconds pause(context_.hub().congested(channel_) ? 20 : 1);
+  timer_ = loop_.after(pause, [this] { wake(); });
 }
 
 void Watchers::Watcher::wake() {
@@ -69,16 +78,18 @@ void Watchers::Watcher::wake() {
 }
 
 void Watchers::Watcher::work() {
-  std::optional<TreeWatch::Clock::time_point> due;
+  constexpr std::size_t kAtOnce = 512U << 10U;
+  Next next;
   {
     const std::lock_guard lock(mutex_);
     if (silent_ || !tree_) return;
     const auto now = TreeWatch::Clock::now();
     tree_->readEvents(now);
-    tree_->settle(now, [this](const FileEvent& event) { tell(event); });
-    due = tree_->due();
+    tree_->settle(now, [this](const FileEvent& event) { untold_.push_back(event); });
+    for (std::size_t told = 0; !untold_.empty() && told < kAtOnce; untold_.pop_front()) told += tell(untold_.front());
+    next = {tree_->due(), !untold_.empty()};
   }
-  loop_.dispatch([self = shared_from_this(), due] { self->wait(due); });
+  loop_.dispatch([self = shared_from_this(), next] { self->wait(next); });
 }
 
 std::optional<std::string> Watchers::Watcher::contentOf(const FileEvent& event) const {
@@ -90,14 +101,17 @@ std::optional<std::string> Watchers::Watcher::contentOf(const FileEvent& event) 
   return options_.encoding == "base64" ? base64(*content) : std::move(*content);
 }
 
-void Watchers::Watcher::tell(const FileEvent& event) {
+std::size_t Watchers::Watcher::tell(const FileEvent& event) {
   JsonObject data;
   data.text("event", nameOf(event.kind));
   data.text("path", event.path.empty() ? options_.path : joinPath(options_.path, event.path));
   if (const std::optional<std::string> content = contentOf(event)) {
     data.text("content", *content).text("encoding", options_.encoding.value_or("raw"));
   }
-  context_.hub().publish(channel_, "file:changed", data.str());
+  std::string text = data.str();
+  const std::size_t size = text.size();
+  context_.hub().publish(channel_, "file:changed", std::move(text));
+  return size;
 }
 
 }  // namespace computesdk::sandboxd

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <computesdk/serving/loop.hpp>
+#include <cstddef>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/context.hpp"
@@ -24,10 +27,16 @@ class Watchers::Watcher : public std::enable_shared_from_this<Watchers::Watcher>
   void end();
 
  private:
-  void wait(std::optional<TreeWatch::Clock::time_point> due);  // loop's thread
-  void wake();                                                 // loop's thread
-  void work();                                                 // a worker
-  void tell(const FileEvent& event);
+  /// What the next look is waiting for.
+  struct Next {
+    std::optional<TreeWatch::Clock::time_point> due;
+    bool more = false;  ///< there are events that have not been told
+  };
+  void wait(const Next& next);               // loop's thread
+  void waitForReaders();                     // loop's thread
+  void wake();                               // loop's thread
+  void work();                               // a worker
+  std::size_t tell(const FileEvent& event);  // gives the bytes told
   [[nodiscard]] std::optional<std::string> contentOf(const FileEvent& event) const;
 
   Context& context_;
@@ -42,6 +51,7 @@ class Watchers::Watcher : public std::enable_shared_from_this<Watchers::Watcher>
   // Under the mutex:
   std::mutex mutex_;
   std::unique_ptr<TreeWatch> tree_;
+  std::deque<FileEvent> untold_;
   bool silent_ = false;
 };
 

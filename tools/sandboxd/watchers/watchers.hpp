@@ -32,7 +32,7 @@ class Watchers {
  public:
   static constexpr std::size_t kMost = 128;  ///< at a time
   /// Files above this are told without their content.
-  static constexpr std::size_t kMaxContent = 4U << 20U;
+  static constexpr std::size_t kMaxContent = 1U << 20U;
 
   explicit Watchers(Context& context);
   ~Watchers();

@@ -84,6 +84,11 @@ class FileRoutes : public testing::Test {
     EXPECT_TRUE(json || answer.status == 204 || method == "HEAD") << target << ": " << answer.text;
     return answer;
   }
+  // A file that is there all at once, however slow the machine.
+  void place(const std::string& relative, const std::string& content) const {
+    folder.write("staging", content);
+    std::filesystem::rename(folder.path("staging"), folder.path(relative));
+  }
   std::shared_ptr<Listener> listen(const std::string& channel) {
     const auto listener = std::make_shared<Listener>();
     std::promise<void> done;
@@ -234,7 +239,7 @@ TEST_F(FileRoutes, WatchersTellOnTheirChannel) {
   EXPECT_TRUE(std::string(data["ws_url"].GetString()).starts_with("ws://"));
   const auto listener = listen(channel);
   folder.write("work/src/a.log", "x");
-  folder.write("work/src/f", "hello");
+  place("work/src/f", "hello");
   EXPECT_EQ(listener->next(),
             messageText(channel, "file:changed",
                         R"({"event":"add","path":"src/f","content":"aGVsbG8=","encoding":"base64"})"));
@@ -247,6 +252,18 @@ TEST_F(FileRoutes, WatchersTellOnTheirChannel) {
   EXPECT_EQ(ask("DELETE", "/watchers/" + id).status, 404);
   EXPECT_EQ(ask("GET", "/watchers/" + id).status, 404);
   EXPECT_EQ(ask("GET", "/watchers").json["data"]["watchers"].Size(), 0U);
+}
+
+TEST_F(FileRoutes, ABurstOfContentArrivesWhole) {
+  const Answer made = ask("POST", "/watchers", R"({"path":".","includeContent":true})");
+  ASSERT_EQ(made.status, 201);
+  const auto listener = listen(made.json["data"]["channel"].GetString());
+  for (int i = 10; i < 40; ++i) place("work/f" + std::to_string(i), std::string(300'000, 'x'));
+  for (int i = 10; i < 40; ++i) {
+    const std::string message = listener->next();
+    EXPECT_NE(message.find("\"add\",\"path\":\"./f" + std::to_string(i) + "\""), std::string::npos);
+    EXPECT_GT(message.size(), 300'000U);
+  }
 }
 
 TEST_F(FileRoutes, WatchersThatCannotBe) {
