@@ -1,5 +1,6 @@
 #include "gateway.hpp"
 
+#include <computesdk/compute.hpp>
 #include <computesdk/serving/server.hpp>
 #ifdef CSDK_GATEWAY_TLS
 #include <computesdk/serving/tls.hpp>
@@ -87,6 +88,10 @@ Result<void> Gateway::Parts::open() {
   auto opened = Store::open(settings.store);
   if (!opened) return std::move(opened).error();
   store = std::move(*opened);
+  auto concerns = store->concerns();
+  if (concerns && options.log) {
+    for (const std::string& each : *concerns) options.log(static_cast<int>(LogLevel::warning), "store: " + each);
+  }
 
   auto pem = store->sharedSecret(std::string(kSecretName), SigningKey::generate().pem());
   if (!pem) return std::move(pem).error();
@@ -222,7 +227,8 @@ Result<void> Gateway::start() {
   parts_->buildRoutes();
   parts_->server = std::make_unique<serving::Server>(parts_->loop, parts_->router, std::move(*wanted));
   parts_->server->select([this](serving::Request& request) -> serving::Router& { return parts_->choose(request); });
-  parts_->server->decorate([](const serving::Request& request, serving::Response& response) {
+  parts_->server->decorate([this](const serving::Request& request, serving::Response& response) {
+    if (response.status == 502) parts_->proxy->suspect(request, parts_->options.settings.publicDomain);
     if (request.route.empty() || request.route.starts_with("/s/") || request.route == "/**") return;
     response.headers.set("X-Content-Type-Options", "nosniff");
     response.headers.set("X-Frame-Options", "DENY");

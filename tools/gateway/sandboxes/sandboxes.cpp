@@ -196,6 +196,7 @@ Result<SandboxRecord> Sandboxes::make(const Order& order, SandboxRecord draft) {
   live_.adopt(draft.id, order.opened);
   order.making->store(true, std::memory_order_release);
   const CallNumber number;
+  const auto begun = std::chrono::steady_clock::now();
   auto made = order.opened->provider->create(request, contextFor(number, kProviderTime));
   if (!made) {
     counts_.createFailed.fetch_add(1, std::memory_order_relaxed);
@@ -209,8 +210,9 @@ Result<SandboxRecord> Sandboxes::make(const Order& order, SandboxRecord draft) {
   draft.providerId = made->info.id;
   draft.token = made->token;
   if (order.timeout.count() != 0) {
-    const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    draft.expiresMs = millis(now + order.timeout);
+    // By the store's clock, which the draft was stamped with: all gateways measure lifetimes by it.
+    const auto took = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
+    draft.expiresMs = draft.createdMs + (took + order.timeout).count();
     // A provider may allow less than was asked for.
     if (made->info.expiresAt) draft.expiresMs = std::min(draft.expiresMs, millis(*made->info.expiresAt));
   }
