@@ -55,7 +55,7 @@ TEST_P(Named, ProviderThatCannotTellChangesNothing) {
 }
 
 TEST_P(Named, FailedMakerLeavesTheNameToTheNext) {
-  const auto fails = [](SandboxRecord) -> Result<SandboxRecord> { return failure(ErrorCode::quota, "full"); };
+  const auto fails = [](const SandboxRecord&) -> Result<SandboxRecord> { return failure(ErrorCode::quota, "full"); };
   EXPECT_EQ(named_->findOrCreate(draftOf("s1", "app"), fails, {}, soon()).error().code, ErrorCode::quota);
   EXPECT_EQ(must(store_->count("1")), 0);
   EXPECT_EQ(must(findOrCreate("s2")).id, "s2");
@@ -63,7 +63,7 @@ TEST_P(Named, FailedMakerLeavesTheNameToTheNext) {
 
 TEST_P(Named, WhatMayHaveBeenLeftIsTheReapers) {
   const auto fails = [&](SandboxRecord draft) -> Result<SandboxRecord> {
-    must(world_->make(draft));
+    must(world_->make(std::move(draft)));
     ErrorInfo error = failure(ErrorCode::network, "the answer was lost");
     error.maybeApplied = true;
     return error;
