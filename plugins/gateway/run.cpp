@@ -44,7 +44,7 @@ std::string commandLine(vendor::Session& session, const csdk_exec_args& args) {
   const std::string input = inputOf(session, args);
   if (input.empty()) return line;
   // In the shell's own text, as no other road leads into a command.
-  return "base64 -d <<'CSDK_INPUT' | { " + line + "\n}\n" + vendor::base64Encode(input) + "\nCSDK_INPUT\n";
+  return "{ base64 -d <<'CSDK_INPUT'\n" + vendor::base64Encode(input) + "\nCSDK_INPUT\n} | { " + line + "\n}";
 }
 
 void give(const plugin::Call& call, std::uint32_t stream, std::string_view text) {
