@@ -71,6 +71,12 @@ void SandboxProxy::addHostRoutes(serving::Router& router, std::string domain) {
       .open();
 }
 
+void SandboxProxy::suspect(const serving::Request& request, const std::string& domain) {
+  auto address = addressOfHost(request.host(), domain);
+  if (!address) address = addressOfPath(request.path);
+  if (address && address->port == 0) parts_.live.distrust(address->id);
+}
+
 void SandboxProxy::warm(const std::string& id) {
   parts_.loop.post([this, id] {
     if (!parts_.live.known(id, 0)) find({id, 0}, [](const Result<TargetPtr>&) {});
@@ -141,12 +147,12 @@ void SandboxProxy::forward(serving::Request request, serving::Reply reply, const
                            const TargetPtr& target, bool mayRetry) {
   if (address.port == 0 && !request.wantsUpgrade()) {
     if (auto stream = takeIdle(address.id)) {
-      return pass(std::move(request), std::move(reply), address, target, std::move(stream), true);
+      return pass(std::move(request), std::move(reply), address, target, std::move(stream), true, mayRetry);
     }
   }
   auto kept = std::make_shared<serving::Request>(std::move(request));
   connect(target, [this, kept, reply, address, target, mayRetry](Result<serving::StreamPtr> stream) {
-    if (stream) return pass(std::move(*kept), reply, address, target, std::move(*stream), false);
+    if (stream) return pass(std::move(*kept), reply, address, target, std::move(*stream), false, mayRetry);
     parts_.live.distrust(address.id);
     const ErrorInfo error = nothingListens(address, stream.error().why);
     if (!mayRetry) return void(reply.send(failureAnswer(error, false)));
@@ -201,16 +207,24 @@ serving::ProxyOptions SandboxProxy::optionsFor(const serving::Request& request, 
 }
 
 void SandboxProxy::pass(serving::Request request, serving::Reply reply, const SandboxAddress& address,
-                        const TargetPtr& target, serving::StreamPtr stream, bool pooled) {
+                        const TargetPtr& target, serving::StreamPtr stream, bool pooled, bool mayRetry) {
   serving::ProxyOptions options = optionsFor(request, address, *target);
   if (address.port == 0) {
     options.onReusable = [this, id = address.id](serving::StreamPtr idle) { keepIdle(id, std::move(idle)); };
-    // A connection that served before has ended meanwhile, or the daemon has died: another one is tried, once.
-    options.onStale = [this, address, target, pooled](serving::Request again, serving::Reply to) {
-      if (!pooled) parts_.live.distrust(address.id);
-      if (!pooled) return false;
-      idle_.erase(address.id);
-      forward(std::move(again), std::move(to), address, target, true);
+    // A connection that served before has ended meanwhile, or the daemon has died: it is tried again, once each.
+    options.onStale = [this, address, target, pooled, mayRetry](serving::Request again, serving::Reply to) {
+      if (pooled) {
+        idle_.erase(address.id);
+        forward(std::move(again), std::move(to), address, target, mayRetry);
+        return true;
+      }
+      if (!mayRetry) return false;
+      parts_.live.distrust(address.id);
+      auto kept = std::make_shared<serving::Request>(std::move(again));
+      find({address.id, 0}, [this, kept, to, address](const Result<TargetPtr>& found) {
+        if (!found) return void(to.send(failureAnswer(found.error(), true)));
+        forward(std::move(*kept), to, address, *found, false);
+      });
       return true;
     };
   }

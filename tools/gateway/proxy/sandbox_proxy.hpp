@@ -42,6 +42,8 @@ class SandboxProxy {
   void addPathRoutes(serving::Router& router);
   /// Everything, for requests whose host names a sandbox of `domain`.
   void addHostRoutes(serving::Router& router, std::string domain);
+  /// A request was answered with 502: if it was for a daemon, that may have died.
+  void suspect(const serving::Request& request, const std::string& domain);
   /// Starts the sandbox's daemon before somebody asks for it.
   void warm(const std::string& id);
 
@@ -59,7 +61,7 @@ class SandboxProxy {
                bool mayRetry);
   void connect(const TargetPtr& target, serving::DialHandler handler);
   void pass(serving::Request request, serving::Reply reply, const SandboxAddress& address, const TargetPtr& target,
-            serving::StreamPtr stream, bool pooled);
+            serving::StreamPtr stream, bool pooled, bool mayRetry);
   serving::ProxyOptions optionsFor(const serving::Request& request, const SandboxAddress& address,
                                    const Target& target);
   /// What stands for a token of the client's in what the daemon gets.
