@@ -1,5 +1,10 @@
+#include <chrono>
+#include <computesdk/serving/loop.hpp>
+#include <computesdk/serving/reply.hpp>
 #include <computesdk/serving/router.hpp>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "core/answer.hpp"
 #include "core/context.hpp"
@@ -9,8 +14,11 @@
 namespace computesdk::sandboxd {
 namespace {
 
+using serving::Reply;
 using serving::Request;
 using serving::Response;
+
+constexpr std::chrono::milliseconds kHeadStart{50};
 
 Response createWatcher(const Context& context, Watchers& watchers, const Request& request) {
   const Result<rapidjson::Document> body = bodyOf(request);
@@ -28,6 +36,22 @@ Response showWatcher(const Watchers& watchers, const Request& request) {
   return watcher ? envelope("Watcher retrieved", *watcher) : failure(noWatcher(request));
 }
 
+// A client forgets who listens as soon as it has the answer, so whoever hears the channel gets the message first.
+void removeWatcher(Context& context, Watchers& watchers, Request request, const Reply& reply) {
+  const std::string id = request.capture("id");
+  if (!watchers.remove(id)) {
+    reply.send(failure(noWatcher(request)));
+    return;
+  }
+  context.loop().dispatch([&context, reply, id, owner = std::move(request)] {
+    if (!context.hub().subscribed("watcher:" + id)) {
+      reply.send(Response::noContent());
+      return;
+    }
+    context.loop().after(kHeadStart, [reply] { reply.send(Response::noContent()); }).detach();
+  });
+}
+
 }  // namespace
 
 void addWatcherRoutes(serving::Router& router, Context& context) {
@@ -40,8 +64,8 @@ void addWatcherRoutes(serving::Router& router, Context& context) {
     return envelope("Watchers retrieved", JsonObject().raw("watchers", watchers->list()).str());
   });
   router.on("GET", "/watchers/:id", [watchers](const Request& request) { return showWatcher(*watchers, request); });
-  router.onBlocking("DELETE", "/watchers/:id", [watchers](const Request& request) {
-    return watchers->remove(request.capture("id")) ? Response::noContent() : failure(noWatcher(request));
+  router.onBlockingAsync("DELETE", "/watchers/:id", [&context, watchers](Request request, const Reply& reply) {
+    removeWatcher(context, *watchers, std::move(request), reply);
   });
 }
 
