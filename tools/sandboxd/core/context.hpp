@@ -1,4 +1,4 @@
-// What every room of the daemon shares. One Context a sandbox: the main one, and one for each child sandbox, which has a
+// What every room of the daemon shares. One Context a sandbox: the main one, and one for each child sandbox that has a
 // working directory, a URL, a hub and rooms of its own; the loop, the workers, the processes and the tokens are common.
 #pragma once
 
@@ -63,7 +63,7 @@ struct Identity {
   std::string tokenId;  ///< of a session token
 };
 
-/// Judges who asks, by what the request carries (with authentication off everybody has TokenKind::access). On the loop's
+/// Judges who asks, by what the request carries (with authentication off all have TokenKind::access). On the loop's
 /// thread, also for the upgrade to a WebSocket; must not block. TokenKind::none is answered with 401.
 using Authenticator = std::function<Identity(const serving::Request& request)>;
 

@@ -30,8 +30,8 @@ Environment childEnvironment(Environment environment);
 /// The text of `--help`.
 std::string_view helpText();
 
-/// Overwrites secrets in the memory that /proc shows of this process: the values after --access-token in `argv`, and the
-/// variables of the environment that hold tokens; those are unset too. Before threads are started.
+/// Overwrites secrets in the memory that /proc shows of this process: the values after --access-token in `argv`, and
+/// the variables of the environment that hold tokens; those are unset too. Before threads are started.
 void wipeSecrets(int argc, char** argv);
 
 /// Standard base64 with or without padding; white space is skipped. Nothing when it is none.

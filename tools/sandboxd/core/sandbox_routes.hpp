@@ -26,7 +26,7 @@ struct RequestOwner {
   std::shared_ptr<SandboxInstance> instance;
 };
 
-/// Sandboxes that the server can route to. Requests below /s/NAME/ belong to the child NAME, all others to the main one.
+/// Sandboxes that the server can route to. Requests below /s/NAME/ belong to the child NAME, others to the main one.
 class RoutedSandboxes final : public Sandboxes {
  public:
   /// Registers itself as shared.sandboxes. The main sandbox is built by open().

@@ -10,8 +10,8 @@
 namespace computesdk::sandboxd {
 
 /// Reads a binary frame: kind, channel, type, data. Nothing for one that is cut short, longer than it says, of unknown
-/// kind, or whose texts are not UTF-8. Fields of `data` become JSON: bytes and a block that is no key-value block become
-/// a string, with what is not UTF-8 replaced.
+/// kind, or whose texts are not UTF-8. Fields of `data` become JSON; bytes, and a block that is no key-value block,
+/// become a string, with what is not UTF-8 replaced.
 std::optional<ClientMessage> decodeBinary(std::string_view frame);
 
 /// Reads a JSON frame `{"type", "channel"?, "data"?}`; nothing when it is none.
