@@ -55,7 +55,12 @@ void HandedStream::asyncWrite(std::string_view bytes, WriteHandler handler) {
 
 void HandedStream::close() {
   inner_->close();
-  // Whoever waits for the first bytes waits for a read of the connection, which ends by this.
+  // A handler that stayed here would keep its owner alive, and with it this stream.
+  if (waiting_) {
+    server_->loop.post([handler = std::exchange(waiting_, nullptr)] {
+      handler(std::make_error_code(std::errc::operation_canceled), {});
+    });
+  }
 }
 
 namespace {

@@ -67,7 +67,7 @@ class TlsStream final : public ByteStream, public std::enable_shared_from_this<T
   void asyncRead(std::size_t most, ReadHandler handler) override;
   void asyncWrite(std::string_view bytes, WriteHandler handler) override;
   void halfClose() override;
-  void close() override { plain_->close(); }
+  void close() override;
 
  private:
   void shake();
@@ -184,6 +184,14 @@ void TlsStream::flushed(std::error_code error) {
   if (!error && BIO_ctrl_pending(out_) > 0) return flush();
   if (writing_) std::exchange(writing_, nullptr)(error);
   if (ending_ && !flushing_) plain_->halfClose();
+}
+
+void TlsStream::close() {
+  plain_->close();
+  // Handlers that stayed here would keep their owner alive, and with it this stream.
+  const std::error_code error = std::make_error_code(std::errc::operation_canceled);
+  if (reading_) loop_.post([handler = std::exchange(reading_, nullptr), error] { handler(error, {}); });
+  if (writing_) loop_.post([handler = std::exchange(writing_, nullptr), error] { handler(error); });
 }
 
 void TlsStream::halfClose() {
