@@ -2,9 +2,7 @@
 
 #include <computesdk/compute.hpp>
 #include <computesdk/serving/server.hpp>
-#ifdef CSDK_GATEWAY_TLS
 #include <computesdk/serving/tls.hpp>
-#endif
 
 #include "access/access_tokens.hpp"
 #include "access/api_keys.hpp"
@@ -68,9 +66,7 @@ struct Gateway::Parts {
   serving::Router router, hostRouter;
   std::unique_ptr<Api> api;
   std::unique_ptr<SandboxProxy> proxy;
-#ifdef CSDK_GATEWAY_TLS
   std::optional<serving::Tls> tls;
-#endif
   std::unique_ptr<serving::Server> server;
   std::string basePath;  ///< of the public URL
   bool started = false;
@@ -168,19 +164,10 @@ Result<serving::ServerOptions> Gateway::Parts::serverOptions() {
   endpoint.address = settings.listenAddress;
   endpoint.port = settings.listenPort;
   if (!settings.tlsCertificate.empty()) {
-#ifdef CSDK_GATEWAY_TLS
     auto loaded = serving::Tls::load(loop, settings.tlsCertificate, settings.tlsKey);
     if (!loaded) return std::move(loaded).error();
     tls = std::move(*loaded);
     endpoint.handshake = tls->handshake();
-#else
-    ErrorInfo error;
-    error.code = ErrorCode::unsupported;
-    error.what = "cannot use TLS";
-    error.why = "this gateway was built without it";
-    error.fix = "put a TLS front before it, see docs/gateway.md";
-    return error;
-#endif
   }
   wanted.endpoints.push_back(std::move(endpoint));
   wanted.workers = static_cast<std::size_t>(settings.workers);
@@ -253,9 +240,7 @@ std::uint16_t Gateway::port() const noexcept {
 std::vector<std::string> Gateway::patterns() const { return parts_->router.patterns(); }
 
 Result<void> Gateway::reload() {
-#ifdef CSDK_GATEWAY_TLS
   if (parts_->tls) return parts_->tls->reload();
-#endif
   return {};
 }
 

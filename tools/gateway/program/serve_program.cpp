@@ -69,7 +69,8 @@ Result<void> ensureKey(const Settings& settings) {
     error.code = ErrorCode::config;
     error.what = "cannot serve";
     error.why = "there is no API key, so nobody could use the gateway";
-    error.fix = "make one: computesdk gateway key create --store " + (*store)->where();
+    error.fix = "make one: computesdk gateway key create --store " +
+                (settings.store.starts_with("sqlite:") ? settings.store : (*store)->where());
     return error;
   }
   auto made = ApiKeys::create(**store, "0", "first");
