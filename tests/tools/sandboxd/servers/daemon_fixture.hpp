@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -59,13 +60,29 @@ inline void put(const UniqueFd& fd, std::string_view bytes) {
   }
 }
 
+/// As recv; a signal (a child of the daemon has ended) does not count.
+inline ssize_t receive(const UniqueFd& fd, char* into, std::size_t most) {
+  for (;;) {
+    const ssize_t got = ::recv(fd.get(), into, most, 0);
+    if (got >= 0 || errno != EINTR) return got;
+  }
+}
+
 struct Answer {
   int status = 0;
   std::string head, body;
   rapidjson::Document json;
 
-  [[nodiscard]] const rapidjson::Value& data() const { return json["data"]; }
-  [[nodiscard]] const rapidjson::Value& server() const { return json["data"]["server"]; }
+  [[nodiscard]] const rapidjson::Value& data() const { return field(json, "data"); }
+  [[nodiscard]] const rapidjson::Value& server() const { return field(data(), "server"); }
+  /// An object without fields, and a failure, in place of an object that is not there.
+  [[nodiscard]] const rapidjson::Value& field(const rapidjson::Value& object, const char* name) const {
+    static const rapidjson::Value kNone(rapidjson::kObjectType);
+    const auto at = object.FindMember(name);
+    if (at != object.MemberEnd() && at->value.IsObject()) return at->value;
+    ADD_FAILURE() << status << " without " << name << ": " << body;
+    return kNone;
+  }
   [[nodiscard]] std::string header(std::string_view name) const {
     const std::string start = "\r\n" + std::string(name) + ": ";
     const std::size_t at = head.find(start);
@@ -90,7 +107,7 @@ class Socket {
                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
     while (head_.find("\r\n\r\n") == std::string::npos) {
       char byte = 0;
-      if (::recv(fd_.get(), &byte, 1, 0) != 1) break;
+      if (receive(fd_, &byte, 1) != 1) break;
       head_ += byte;
     }
   }
@@ -119,6 +136,10 @@ class Socket {
       if (opcode != 1) continue;
       Message message;
       message.json.Parse(payload.c_str());
+      if (!message.json.IsObject()) {
+        ADD_FAILURE() << "no message: " << payload;
+        return std::nullopt;
+      }
       message.type = message.json["type"].GetString();
       if (message.json.HasMember("channel")) message.channel = message.json["channel"].GetString();
       return message;
@@ -135,8 +156,13 @@ class Socket {
  private:
   std::string take(std::size_t size) {
     std::string bytes(size, '\0');
-    const ssize_t got = size == 0 ? 0 : ::recv(fd_.get(), bytes.data(), size, MSG_WAITALL);
-    bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    std::size_t done = 0;
+    while (done < size) {
+      const ssize_t got = receive(fd_, bytes.data() + done, size - done);
+      if (got <= 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    bytes.resize(done);
     return bytes;
   }
 
@@ -185,16 +211,22 @@ class DaemonTest : public testing::Test {
                 (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" + body);
     std::string all;
     char chunk[16384];
-    for (ssize_t got = 0; (got = ::recv(fd.get(), chunk, sizeof chunk, 0)) > 0;) {
+    for (ssize_t got = 0; (got = receive(fd, chunk, sizeof chunk)) > 0;) {
       all.append(chunk, static_cast<std::size_t>(got));
     }
     Answer answer;
     const std::size_t end = all.find("\r\n\r\n");
-    if (end == std::string::npos) return answer;
+    if (end == std::string::npos) {
+      ADD_FAILURE() << "no answer to " << method << " " << target << ": " << all;
+      answer.json.SetObject();
+      return answer;
+    }
     answer.head = all.substr(0, end + 2);
     answer.body = all.substr(end + 4);
     answer.status = std::atoi(answer.head.c_str() + 9);
     answer.json.Parse(answer.body.c_str());
+    // What reads fields goes on: that it finds none is a failure enough.
+    if (!answer.json.IsObject()) answer.json.SetObject();
     return answer;
   }
   /// Asks with the access token.
