@@ -93,6 +93,7 @@ TEST_F(ReplyTest, ASlowReaderHoldsTheWriterBack) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(statusOf(ask(get("/health"))), 204);
   EXPECT_LT(produced.load(), 500U);
   EXPECT_EQ(client.exactly(kPieces << 16).size(), kPieces << 16);
+  server.reset();
 }
 
 TEST_F(ReplyTest, ReadsABodyPieceByPiece) {

@@ -7,22 +7,25 @@
 #include <future>
 
 namespace computesdk::serving {
+namespace {
+
+constexpr int kRounds = 8;
+
+}  // namespace
 
 Server::Server(Loop& loop, Router& router, ServerOptions options)
     : core_(std::make_shared<Core>(loop, router, std::move(options))) {}
 
 Server::~Server() {
   core_->workers.stop();
-  std::promise<void> gone;
   Core& core = *core_;
-  if (core.loop.running()) {
-    core.loop.dispatch([&core, &gone] {
-      core.cut();
-      gone.set_value();
-    });
-    gone.get_future().wait();
-  } else {
-    core.cut();
+  if (!core.loop.running()) return core.cut();
+  core.loop.post([&core] { core.cut(); });
+  // What was broken off ends in handlers that are posted, and those post again; they hold what they serve.
+  for (int round = 0; round < kRounds; ++round) {
+    std::promise<void> over;
+    core.loop.post([&over] { over.set_value(); });
+    over.get_future().wait();
   }
 }
 
