@@ -19,7 +19,10 @@ Server::Server(Loop& loop, Router& router, ServerOptions options)
 Server::~Server() {
   core_->workers.stop();
   Core& core = *core_;
-  if (!core.loop.running()) return core.cut();
+  if (!core.loop.running()) {
+    core.cut();
+    return;
+  }
   core.loop.post([&core] { core.cut(); });
   // What was broken off ends in handlers that are posted, and those post again; they hold what they serve.
   for (int round = 0; round < kRounds; ++round) {
