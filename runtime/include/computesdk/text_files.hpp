@@ -40,8 +40,8 @@ struct FileOperationResult {
   std::optional<TextFileInfo> file;  ///< what was written
 };
 
-/// Text files of one sandbox by its daemon: sandbox.file(). What filesystem() has not: many changes in one call. Content
-/// is UTF-8; for bytes use filesystem(). A small value that shares the sandbox's state. Thread-safe. Errors of all:
+/// Text files of one sandbox by its daemon: sandbox.file(). What filesystem() has not: many changes in one call.
+/// Content is UTF-8; for bytes use filesystem(). A small value that shares the sandbox's state. Thread-safe. Errors of all:
 /// E_FILE_NOT_FOUND, E_INVALID_ARGUMENT, and those of Daemon::ensure.
 class COMPUTESDK_API TextFiles {
  public:

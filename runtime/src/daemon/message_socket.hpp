@@ -17,8 +17,8 @@ namespace computesdk::detail {
 
 class JsonView;
 
-/// The one WebSocket of a sandbox: opened with the first subscription, made again when it breaks (5 attempts, 1 s apart,
-/// then all subscriptions again). Handlers run on a thread of its own, one at a time. Thread-safe.
+/// The one WebSocket of a sandbox: opened with the first subscription, made again when it breaks (5 attempts, 1 s
+/// apart, then all subscriptions again). Handlers run on a thread of its own, one at a time. Thread-safe.
 class MessageSocket {
  public:
   /// Of a message of the channel. With `kLost` as type the connection is gone for good, `data` is absent.

@@ -20,7 +20,8 @@ alive() {
   [ "$1" != Z ] && [ "${20}" = "$want" ]
 }
 u=$(id -u)
-for d in "${HOME:-/nonexistent}/.cache/computesdk" "/tmp/.computesdk-$u" "/var/tmp/.computesdk-$u" "$PWD/.computesdk"; do
+for d in "${HOME:-/nonexistent}/.cache/computesdk" "/tmp/.computesdk-$u" \
+  "/var/tmp/.computesdk-$u" "$PWD/.computesdk"; do
   case $d in /nonexistent*|//*) continue ;; esac
   usable "$d" && break
   d=
