@@ -41,8 +41,8 @@ struct FileOperationResult {
 };
 
 /// Text files of one sandbox by its daemon: sandbox.file(). What filesystem() has not: many changes in one call.
-/// Content is UTF-8; for bytes use filesystem(). A small value that shares the sandbox's state. Thread-safe. Errors of all:
-/// E_FILE_NOT_FOUND, E_INVALID_ARGUMENT, and those of Daemon::ensure.
+/// Content is UTF-8; for bytes use filesystem(). A small value that shares the sandbox's state. Thread-safe.
+/// Errors of all: E_FILE_NOT_FOUND, E_INVALID_ARGUMENT, and those of Daemon::ensure.
 class COMPUTESDK_API TextFiles {
  public:
   /// Makes or replaces a file, and its missing folders.
