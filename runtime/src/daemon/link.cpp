@@ -62,11 +62,11 @@ ErrorInfo daemonFailure(const SandboxState& sandbox, const std::string& what, co
 }
 
 DaemonLink::DaemonLink(SandboxState& sandbox) : sandbox_(sandbox) {
-  auto open = [this](SocketEvents events, const std::stop_token& stop) {
-    return this->open(std::move(events), stop, true);
+  auto open = [this](const SocketEvents& events, const std::stop_token& stop) {
+    return this->open(events, stop, true);
   };
-  auto again = [this](SocketEvents events, const std::stop_token& stop) {
-    return this->open(std::move(events), stop, false);
+  auto again = [this](const SocketEvents& events, const std::stop_token& stop) {
+    return this->open(events, stop, false);
   };
   auto warn = [&sandbox, setup = &sandbox.setup()](const std::string& text) {
     setup->log(LogLevel::warning, sandbox.provider().name(), text);
@@ -165,7 +165,7 @@ Result<std::optional<JsonDocument>> DaemonLink::ask(const DaemonCall& call) {
   return error;
 }
 
-Result<std::unique_ptr<Socket>> DaemonLink::open(SocketEvents events, const std::stop_token& stop, bool start) {
+Result<std::unique_ptr<Socket>> DaemonLink::open(const SocketEvents& events, const std::stop_token& stop, bool start) {
   std::optional<Reached> reached;
   {
     std::lock_guard lock(mutex_);

@@ -49,7 +49,7 @@ class DaemonLink {
   };
   Result<Reached> reach(const DaemonOptions& options);
   Result<std::shared_ptr<Transport>> transportTo(const DaemonAddress& address, const std::stop_token& stop);
-  Result<std::unique_ptr<Socket>> open(SocketEvents events, const std::stop_token& stop, bool start);
+  Result<std::unique_ptr<Socket>> open(const SocketEvents& events, const std::stop_token& stop, bool start);
 
   SandboxState& sandbox_;
   std::mutex starting_;  ///< held while the sandbox is asked, so that one call does it

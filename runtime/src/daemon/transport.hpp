@@ -46,7 +46,8 @@ class Transport {
 /// Through the provider's streams into the sandbox. `sandbox` outlives it and its sockets.
 std::unique_ptr<Transport> dialTransport(SandboxState& sandbox, std::uint16_t port, std::string token);
 /// Through a URL, http or https; `headers` go with each request.
-std::unique_ptr<Transport> urlTransport(SandboxState& sandbox, std::string url, StringMap headers, std::string token);
+std::unique_ptr<Transport> urlTransport(SandboxState& sandbox, std::string url, StringMap headers,
+                                        const std::string& token);
 
 /// How a WebSocket's upgrade failed, from the answer to it.
 ErrorInfo upgradeRefused(int status);

@@ -164,7 +164,8 @@ class UrlTransport final : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> urlTransport(SandboxState& sandbox, std::string url, StringMap headers, std::string token) {
+std::unique_ptr<Transport> urlTransport(SandboxState& sandbox, std::string url, StringMap headers,
+                                        const std::string& token) {
   registry::Environment environment = registry::processEnvironment();
   if (const auto& get = sandbox.setup().config().environment; get) {
     environment.get = [get](std::string_view name) { return get(name); };

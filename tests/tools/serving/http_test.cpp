@@ -14,7 +14,7 @@ class HttpTest : public ServerTest {
     router.on("GET", "/files/**", [](const Request& r) { return Response::text(200, r.capture("**")); });
     router.on("GET", "/item/:id", [](const Request& r) { return Response::text(200, r.capture("id")); });
     router.on("GET", "/throws", [](const Request&) -> Response { throw std::runtime_error("secret"); });
-    router.onAsync("GET", "/never", [](Request, Reply) {});
+    router.onAsync("GET", "/never", [](const Request&, const Reply&) {});
   }
 };
 

@@ -224,7 +224,7 @@ TEST_F(ProxyTest, AConnectionCanBeUsedAgainAndAStaleOneIsReplaced) {
   };
   router.onAsync("GET", "/again", [&](Request request, const Reply& reply) {
     ProxyOptions passing;
-    passing.onStale = [&](Request, const Reply& answer) {
+    passing.onStale = [&](const Request&, const Reply& answer) {
       ++replaced;
       return answer.send(Response::text(200, "by another"));
     };

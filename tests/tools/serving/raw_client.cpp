@@ -155,7 +155,9 @@ std::string bodyOf(const std::string& answer) {
   return end == std::string::npos ? "" : answer.substr(end + 4);
 }
 
-int statusOf(const std::string& answer) { return answer.size() < 12 ? 0 : std::atoi(answer.c_str() + 9); }
+int statusOf(const std::string& answer) {
+  return answer.size() < 12 ? 0 : static_cast<int>(std::strtol(answer.c_str() + 9, nullptr, 10));
+}
 
 std::string fieldOf(const std::string& answer, std::string_view name) {
   const std::string line = "\r\n" + std::string(name) + ": ";

@@ -41,7 +41,7 @@ Caller callerOf(const serving::Request& request) {
   return caller;
 }
 
-serving::Response success(std::string data, int status = 200) {
+serving::Response success(const std::string& data, int status = 200) {
   return serving::Response::json(status, R"({"success":true,"data":)" + data + "}");
 }
 
@@ -81,7 +81,7 @@ serving::Response failureAnswer(const ErrorInfo& error, bool missingIsTheSandbox
   return response;
 }
 
-// --- who asks ----------------------------------------------------------------------------------------------------------
+// --- who asks --------------------------------------------------------------------------------------------------------
 
 std::optional<serving::Response> Api::checkHead(Request& request) {
   if (!request.path.starts_with("/v1/") || !keyOf(request).empty()) return std::nullopt;
@@ -118,12 +118,11 @@ void Api::addRoutes(serving::Router& router) {
   };
   router
       .onBlockingAsync("POST", "/v1/sandboxes",
-                       [this](Request request, serving::Reply reply) { create(std::move(request), std::move(reply)); })
+                       [this](const Request& request, const serving::Reply& reply) { create(request, reply); })
       .bodyLimit(kBodyLimit);
   router
-      .onBlockingAsync(
-          "POST", "/v1/sandboxes/find-or-create",
-          [this](Request request, serving::Reply reply) { findOrCreate(std::move(request), std::move(reply)); })
+      .onBlockingAsync("POST", "/v1/sandboxes/find-or-create",
+                       [this](const Request& request, const serving::Reply& reply) { findOrCreate(request, reply); })
       .bodyLimit(kBodyLimit);
   router.onBlocking("POST", "/v1/sandboxes/find", bind(&Api::find));
   router.onBlocking("GET", "/v1/sandboxes", bind(&Api::list));
@@ -139,7 +138,7 @@ void Api::addRoutes(serving::Router& router) {
   });
 }
 
-// --- answers -----------------------------------------------------------------------------------------------------------
+// --- answers ---------------------------------------------------------------------------------------------------------
 
 std::string Api::sandboxJson(const SandboxRecord& record) const {
   const SandboxDetails details = readDetails(record.details);
@@ -176,9 +175,9 @@ serving::Response Api::sandboxAnswer(const SandboxRecord& record) const {
   return success(sandboxJson(record));
 }
 
-// --- sandboxes ---------------------------------------------------------------------------------------------------------
+// --- sandboxes -------------------------------------------------------------------------------------------------------
 
-void Api::create(Request request, serving::Reply reply) {
+void Api::create(const Request& request, const serving::Reply& reply) {
   const auto body = readBody(request.body);
   if (!body) return void(reply.send(failureAnswer(body.error(), false)));
   auto options = readSandboxOptions(*body);
@@ -193,7 +192,7 @@ void Api::create(Request request, serving::Reply reply) {
   reply.send(made ? sandboxAnswer(*made) : failureAnswer(made.error(), false));
 }
 
-void Api::findOrCreate(Request request, serving::Reply reply) {
+void Api::findOrCreate(const Request& request, const serving::Reply& reply) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   const auto body = readBody(request.body);
   if (!body) return void(reply.send(failureAnswer(body.error(), false)));
@@ -263,7 +262,7 @@ serving::Response Api::extend(const Request& request) {
   return success(json.endObject().text());
 }
 
-// --- snapshots ---------------------------------------------------------------------------------------------------------
+// --- snapshots -------------------------------------------------------------------------------------------------------
 
 serving::Response Api::createSnapshot(const Request& request) {
   const auto body = readBody(request.body);

@@ -35,8 +35,8 @@ class Api {
 
   std::optional<Response> checkHead(Request& request);
   std::optional<Response> checkKey(Request& request);
-  void create(Request request, serving::Reply reply);
-  void findOrCreate(Request request, serving::Reply reply);
+  void create(const Request& request, const serving::Reply& reply);
+  void findOrCreate(const Request& request, const serving::Reply& reply);
   Response find(const Request& request);
   Response get(const Request& request);
   Response list(const Request& request);

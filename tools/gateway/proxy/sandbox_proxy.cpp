@@ -83,7 +83,7 @@ void SandboxProxy::warm(const std::string& id) {
   });
 }
 
-// --- where it goes -----------------------------------------------------------------------------------------------------
+// --- where it goes ---------------------------------------------------------------------------------------------------
 
 void SandboxProxy::serve(serving::Request request, serving::Reply reply, SandboxAddress address) {
   if (const TargetPtr target = parts_.live.known(address.id, address.port)) {
@@ -141,7 +141,7 @@ void SandboxProxy::connect(const TargetPtr& target, serving::DialHandler handler
   }
 }
 
-// --- passing it on -----------------------------------------------------------------------------------------------------
+// --- passing it on ---------------------------------------------------------------------------------------------------
 
 void SandboxProxy::forward(serving::Request request, serving::Reply reply, const SandboxAddress& address,
                            const TargetPtr& target, bool mayRetry) {
@@ -231,7 +231,7 @@ void SandboxProxy::pass(serving::Request request, serving::Reply reply, const Sa
   serving::proxy(std::move(request), std::move(reply), std::move(stream), std::move(options));
 }
 
-// --- connections that wait ---------------------------------------------------------------------------------------------
+// --- connections that wait -------------------------------------------------------------------------------------------
 
 serving::StreamPtr SandboxProxy::takeIdle(const std::string& id) {
   const auto found = idle_.find(id);

@@ -21,8 +21,8 @@ namespace computesdk::gateway {
 class TlsDialler;
 
 /// Passes requests on to the daemons and ports of sandboxes. For the daemon, an access token is checked here and
-/// replaced by the daemon's own; what else a client sends as a token is the daemon's to judge. Ports get what the client
-/// sent, without the gateway's own headers. Lives on the loop's thread; `warm` may be called from any.
+/// replaced by the daemon's own; what else a client sends as a token is the daemon's to judge. Ports get what the
+/// client sent, without the gateway's own headers. Lives on the loop's thread; `warm` may be called from any.
 class SandboxProxy {
  public:
   struct Parts {

@@ -63,7 +63,7 @@ int statusOf(const ErrorInfo& error, bool missingIsTheSandbox) {
     case ErrorCode::authMissing:
     case ErrorCode::authFormat: return 400;
     case ErrorCode::authRejected: return 502;
-    case ErrorCode::cancelled: return 503;
+    case ErrorCode::cancelled:
     case ErrorCode::store: return 503;
     default: return httpStatus(error.code);
   }

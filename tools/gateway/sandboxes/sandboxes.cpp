@@ -101,7 +101,7 @@ BeginOptions Sandboxes::beginOptions(NameMode mode) const {
   return options;
 }
 
-// --- which provider, with which credentials ----------------------------------------------------------------------------
+// --- which provider, with which credentials --------------------------------------------------------------------------
 
 Result<std::string> Sandboxes::providerOf(const Caller& caller, SandboxOptions& options) {
   if (!options.snapshotId.empty()) {
@@ -139,7 +139,7 @@ void Sandboxes::adoptCredentials(const Caller& caller, const SandboxRecord& reco
   if (opened && (*opened)->clientCredentials) live_.adopt(record.id, std::move(*opened));
 }
 
-// --- making ------------------------------------------------------------------------------------------------------------
+// --- making ----------------------------------------------------------------------------------------------------------
 
 Result<Sandboxes::Order> Sandboxes::prepare(const Caller& caller, SandboxOptions options) {
   Order order;
@@ -240,7 +240,7 @@ Result<SandboxRecord> Sandboxes::findOrCreate(const Caller& caller, const Order&
   return found;
 }
 
-// --- finding -----------------------------------------------------------------------------------------------------------
+// --- finding ---------------------------------------------------------------------------------------------------------
 
 Result<std::optional<SandboxRecord>> Sandboxes::find(const Caller& caller, const std::string& nameSpace,
                                                      const std::string& name) {
@@ -291,7 +291,7 @@ Result<bool> Sandboxes::alive(const SandboxRecord& record) {
   return std::move(found).error();
 }
 
-// --- ending ------------------------------------------------------------------------------------------------------------
+// --- ending ----------------------------------------------------------------------------------------------------------
 
 Result<void> Sandboxes::destroy(const Caller& caller, const std::string& id) {
   if (id.empty() || id.size() > kMaxId) return {};
@@ -375,7 +375,7 @@ Result<std::int64_t> Sandboxes::extend(const Caller& caller, const std::string& 
   return **expires;
 }
 
-// --- snapshots ---------------------------------------------------------------------------------------------------------
+// --- snapshots -------------------------------------------------------------------------------------------------------
 
 Result<SnapshotRecord> Sandboxes::createSnapshot(const Caller& caller, const std::string& sandboxId,
                                                  const std::string& name, const std::string& metadata,

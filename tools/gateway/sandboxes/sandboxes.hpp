@@ -37,8 +37,8 @@ struct SandboxCounts {
   std::atomic<std::uint64_t> created{0}, createFailed{0}, destroyed{0}, reaped{0}, reapFailed{0};
 };
 
-/// The sandboxes of this gateway: made, found, ended. Every call blocks, and may be called from any thread. A sandbox of
-/// another workspace is one that is not there. Errors: E_INVALID_ARGUMENT for input, E_NOT_FOUND for a sandbox or
+/// The sandboxes of this gateway: made, found, ended. Every call blocks, and may be called from any thread. A sandbox
+/// of another workspace is one that is not there. Errors: E_INVALID_ARGUMENT for input, E_NOT_FOUND for a sandbox or
 /// snapshot that is not there, E_QUOTA at the workspace's limit, E_STORE, and those of providers.
 class Sandboxes {
  public:

@@ -14,8 +14,8 @@
 
 namespace computesdk::gateway {
 
-/// One step of Engine::apply. `key` is an entry's, a set's or a log's. Conditions stand before all else and are looked at
-/// before anything is changed; one that does not hold leaves everything as it was.
+/// One step of Engine::apply. `key` is an entry's, a set's or a log's. Conditions stand before all else and are looked
+/// at before anything is changed; one that does not hold leaves everything as it was.
 struct Step {
   enum class Kind : std::int32_t {
     requireEquals = 1,    ///< condition: the entry holds `value`

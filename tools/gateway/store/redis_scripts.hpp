@@ -2,8 +2,8 @@
 
 #include "redis/client.hpp"
 
-// What Redis runs for the engine. Each script is atomic, and all of them take the time from Redis. Their keys are all in
-// KEYS. Numbers of steps are those of Step::Kind.
+// What Redis runs for the engine. Each script is atomic, and all of them take the time from Redis. Their keys are all
+// in KEYS. Numbers of steps are those of Step::Kind.
 namespace computesdk::gateway::scripts {
 
 /// KEYS: entries. Answer: their values, then the time.
@@ -14,9 +14,9 @@ answer[#KEYS + 1] = time[1] * 1000 + math.floor(time[2] / 1000)
 return answer
 )lua"};
 
-/// KEYS: the mark that these steps were done, then the key of each step (two for removeIfEmpty). ARGV: how long the mark
-/// is kept (ms), then kind, value and number of each step. Answer: index of the condition that failed or -1, the time.
-/// The mark makes a second try after a lost connection harmless.
+/// KEYS: the mark that these steps were done, then the key of each step (two for removeIfEmpty). ARGV: how long the
+/// mark is kept (ms), then kind, value and number of each step. Answer: index of the condition that failed or -1, the
+/// time. The mark makes a second try after a lost connection harmless.
 inline constexpr store::redis::Script kApply = {"apply", R"lua(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -130,8 +130,8 @@ class Store {
   /// The record goes, and with it its name if it still means it, and the namespace's parent with its last child. Any
   /// state; with `lease`, only while that is the record's. The record that was there.
   Result<std::optional<SandboxRecord>> remove(const std::string& id, const std::string& lease = {});
-  /// For a maker whose finish() said no: notes that `made` is there and has to go, whatever the store knew of it, so that
-  /// the reaper sees to it if the maker dies. The record with its lease; destroy, then remove().
+  /// For a maker whose finish() said no: notes that `made` is there and has to go, whatever the store knew of it, so
+  /// that the reaper sees to it if the maker dies. The record with its lease; destroy, then remove().
   Result<SandboxRecord> leaveToReaper(const SandboxRecord& made, std::chrono::milliseconds lease);
   /// For the reaper: up to `most` sandboxes that expired, whose maker or whose destroyer fell silent. Each is put in
   /// state removing and is the caller's for `lease`; nobody else gets it in that time. `providerId` is empty for one

@@ -35,8 +35,8 @@ struct Store::Parts {
 
   /// What becomes of a record. `steps` go with it, conditions first; false: leave it.
   using Plan = std::function<bool(SandboxRecord& record, std::int64_t nowMs, std::vector<Step>& steps)>;
-  /// Reads the record, asks `plan`, and writes what it made of it unless somebody was quicker: then again. The record as
-  /// it is now; nothing when there is none, `plan` left it, or one of its conditions did not hold.
+  /// Reads the record, asks `plan`, and writes what it made of it unless somebody was quicker: then again. The record
+  /// as it is now; nothing when there is none, `plan` left it, or one of its conditions did not hold.
   Result<std::optional<SandboxRecord>> change(const std::string& id, const Plan& plan);
 };
 

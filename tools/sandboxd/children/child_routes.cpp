@@ -124,7 +124,7 @@ bool isWithin(const std::string& inner, const std::string& outer) {
 
 serving::Response deleteChild(Context& context, const serving::Request& request) {
   Sandboxes& sandboxes = *context.shared().sandboxes;
-  const std::string subdomain = request.capture("subdomain");
+  const std::string& subdomain = request.capture("subdomain");
   const std::string flag = request.queryValue("delete_files").value_or("false");
   if (flag != "true" && flag != "false") return failure(invalid("delete_files must be true or false"));
   const ContextPtr child = sandboxes.find(subdomain);

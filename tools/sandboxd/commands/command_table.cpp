@@ -188,14 +188,15 @@ void CommandTable::launch(const CommandPtr& command, Started started) {
   command->started = std::chrono::steady_clock::now();
   // Forking takes the better part of a millisecond, which the loop shall not stand still for.
   auto options = std::make_shared<SpawnOptions>(spawnOptions(command));
-  context_.workers().run([self = shared_from_this(), command, options, started = std::move(started)]() mutable {
-    auto spawned =
-        std::make_shared<Result<std::shared_ptr<Process>>>(self->context_.processes().spawn(std::move(*options)));
-    auto& loop = self->context_.loop();
-    loop.post([self = std::move(self), command = std::move(command), spawned, started = std::move(started)] {
-      self->took(command, std::move(*spawned), started);
-    });
-  });
+  context_.workers().run(
+      [self = shared_from_this(), command = command, options, started = std::move(started)]() mutable {
+        auto spawned =
+            std::make_shared<Result<std::shared_ptr<Process>>>(self->context_.processes().spawn(std::move(*options)));
+        auto& loop = self->context_.loop();
+        loop.post([self = std::move(self), command = std::move(command), spawned, started = std::move(started)] {
+          self->took(command, std::move(*spawned), started);
+        });
+      });
 }
 
 void CommandTable::took(const CommandPtr& command, Result<std::shared_ptr<Process>> spawned, const Started& started) {
@@ -220,7 +221,7 @@ void CommandTable::took(const CommandPtr& command, Result<std::shared_ptr<Proces
   started(command);
 }
 
-void CommandTable::publish(const Command& command, bool isError, std::string text) {
+void CommandTable::publish(const Command& command, bool isError, const std::string& text) {
   if (text.empty()) return;
   JsonObject data;
   data.text("terminal_id", command.terminalId).text("cmd_id", command.id).text("output", text);

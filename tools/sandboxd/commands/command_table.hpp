@@ -79,7 +79,7 @@ class CommandTable : public std::enable_shared_from_this<CommandTable> {
   void took(const CommandPtr& command, Result<std::shared_ptr<Process>> spawned, const Started& started);
   void startWaiting(const std::string& commandId);
   void told(const CommandPtr& command, bool isError, std::string_view bytes);
-  void publish(const Command& command, bool isError, std::string text);
+  void publish(const Command& command, bool isError, const std::string& text);
   void ended(const CommandPtr& command, const ExitStatus& status);
   void wasGone(const std::string& commandId);
   void finished(const CommandPtr& command);

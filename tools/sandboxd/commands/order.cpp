@@ -69,7 +69,7 @@ void runAndAnswer(Context& context, const std::shared_ptr<CommandTable>& table, 
       reply.send(failure(started.error(), status));
       return;
     }
-    const auto command = *started;
+    const CommandPtr& command = *started;
     if (atOnce) {
       // Its end may have come already; this answer is that of the start.
       reply.send(

@@ -41,7 +41,7 @@ serving::Response health(const serving::Request&) {
 RoutedSandboxes::RoutedSandboxes(Shared& shared, std::vector<RoomBuilder> rooms)
     : shared_(shared), rooms_(std::move(rooms)) {
   shared_.sandboxes = this;
-  unknown_.fallback([](serving::Request, const serving::Reply& reply) {
+  unknown_.fallback([](const serving::Request&, const serving::Reply& reply) {
     reply.send(failure(missing("Sandbox not found", "list the child sandboxes with GET /sandboxes")));
   });
 }

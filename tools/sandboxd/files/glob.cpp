@@ -210,7 +210,8 @@ bool Glob::accepts(const Step& step, char32_t character) const {
   return inside != step.inverted;
 }
 
-// All the places where the pattern could stand are carried along at once, so that none is visited twice for a character.
+// All the places where the pattern could stand are carried along at once, so that none is visited twice for a
+// character.
 bool Glob::run(const Alternative& alternative, const std::u32string& text) const {
   const std::vector<Step>& steps = alternative.steps;
   const std::size_t count = steps.size();

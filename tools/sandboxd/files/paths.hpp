@@ -18,7 +18,8 @@ enum class LostSlash {
   kPossible  ///< ... unless nothing is there: then it is /tmp/x
 };
 
-/// A path of a JSON body or a query: absolute, or below `directory`. E_INVALID_ARGUMENT when it is empty or holds a NUL.
+/// A path of a JSON body or a query: absolute, or below `directory`. E_INVALID_ARGUMENT when it is empty or holds a
+/// NUL.
 Result<AskedPath> askedPath(const std::string& directory, std::string_view path);
 
 /// What follows "/files/" in a URL, undecoded; it is decoded once. Touches the file system when a slash may be lost.

@@ -99,7 +99,7 @@ void PtyTable::create(PtyOrder order, std::size_t others, Made made) {
   options->onGone = [weak, id = pty->id] {
     if (const auto self = weak.lock()) self->wasGone(id);
   };
-  context_.workers().run([self = shared_from_this(), pty, options, made = std::move(made)]() mutable {
+  context_.workers().run([self = shared_from_this(), pty = pty, options, made = std::move(made)]() mutable {
     auto spawned =
         std::make_shared<Result<std::shared_ptr<Process>>>(self->context_.processes().spawn(std::move(*options)));
     auto& loop = self->context_.loop();

@@ -41,11 +41,12 @@ struct WatchLimits {
 
 /// Watches a file, or a folder with everything below it.
 ///
-/// What the kernel says (inotify) only tells where to look: each path that something happened to is looked at once it is
-/// quiet, and compared with what was there before. So a burst is one event, a file that is created and written is one
-/// `add`, one that is renamed over another a `change`, a move is the old path's `unlink` and the new one's `add`, and
-/// when the kernel's queue overflowed everything is looked at again. A new folder is read after its watch is set, so
-/// nothing in it is missed. Links are not followed, except the watched path itself; /proc and its like are not entered.
+/// What the kernel says (inotify) only tells where to look: each path that something happened to is looked at once it
+/// is quiet, and compared with what was there before. So a burst is one event, a file that is created and written is
+/// one `add`, one that is renamed over another a `change`, a move is the old path's `unlink` and the new one's `add`,
+/// and when the kernel's queue overflowed everything is looked at again. A new folder is read after its watch is set,
+/// so nothing in it is missed. Links are not followed, except the watched path itself; /proc and its like are not
+/// entered.
 ///
 /// Not thread-safe. No call waits for anything but the disk.
 class TreeWatch {

@@ -16,7 +16,8 @@ struct AnswerFraming {
   std::optional<std::uint64_t> length;  ///< of the body; none for 1xx, 204 and 304
 };
 
-/// Status line, fields of `response` but those of the framing, Date, and the framing. Line breaks in values become spaces.
+/// Status line, fields of `response` but those of the framing, Date, and the framing. Line breaks in values become
+/// spaces.
 std::string answerHead(const Response& response, const AnswerFraming& framing);
 /// The fields as lines.
 void appendFields(std::string& out, const Headers& headers);

@@ -204,7 +204,7 @@ void Connection::giveAway(std::uint64_t number, int status, std::string head, st
   answer_ = Answer::begun;
   status_ = status;
   enqueue(std::move(head));
-  taken_.push_back([self = shared_from_this(), taken = std::move(taken)](bool open) {
+  taken_.emplace_back([self = shared_from_this(), taken = std::move(taken)](bool open) {
     if (!open) return taken(nullptr);
     self->life_ = Life::given;
     self->answer_ = Answer::complete;

@@ -103,8 +103,8 @@ class Parser final : public MessageParser {
   [[nodiscard]] bool started() const override { return parser_.got_some(); }
 
  private:
-  Step complain(std::string why) {
-    complaint_ = std::move(why);
+  Step complain(std::string_view why) {
+    complaint_ = why;
     return Step::bad;
   }
   Step refuse(const error_code& error) {

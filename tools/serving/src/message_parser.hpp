@@ -43,8 +43,8 @@ class MessageParser {
 
   virtual ~MessageParser() = default;
 
-  /// Takes bytes; `bytes` loses its taken beginning. After Step::head, call again for the body. Body pieces go to `sink`
-  /// during the call.
+  /// Takes bytes; `bytes` loses its taken beginning. After Step::head, call again for the body. Body pieces go to
+  /// `sink` during the call.
   virtual Step put(std::string_view& bytes, const BodySink& sink) = 0;
   /// The peer has ended: done when that ends the message rightly, else bad.
   virtual Step end() = 0;

@@ -8,7 +8,7 @@
 
 namespace computesdk::serving {
 
-/// What the copies of a Reply share. Calls from other threads become work for the loop; those from the loop's thread are
+/// What the copies of a Reply share. Calls from other threads become work for the loop; those from its thread are
 /// made at once, unless earlier ones are still on their way.
 struct Reply::Owed {
   Owed(std::shared_ptr<Connection> theConnection, Loop& theLoop, std::uint64_t theNumber, bool isStreamed)

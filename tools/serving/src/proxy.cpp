@@ -253,7 +253,7 @@ void Passage::switchProtocols() {
   over_ = true;
   headTimer_.cancel();
   const StreamPtr upstream = withPrefix(reply_.loop(), std::exchange(upstream_, nullptr), std::exchange(pending_, {}));
-  reply_.takeStream(std::move(response),
+  reply_.takeStream(response,
                     [upstream](StreamPtr client) { client ? tunnel(std::move(client), upstream) : upstream->close(); });
   reply_ = {};
 }

@@ -67,7 +67,7 @@ void Reply::onGone(std::function<void()> gone) const {
   });
 }
 
-bool Reply::takeStream(Response head, std::function<void(StreamPtr)> taken) const {
+bool Reply::takeStream(const Response& head, std::function<void(StreamPtr)> taken) const {
   if (!owed_ || owed_->answered.exchange(true)) return false;
   Owed::run(owed_, [number = owed_->number, status = head.status, text = bareHead(head),
                     taken = std::move(taken)](Connection& connection) mutable {

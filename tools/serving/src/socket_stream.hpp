@@ -4,8 +4,8 @@
 
 namespace computesdk::serving {
 
-/// A connected stream socket as a ByteStream. Bytes are read into a buffer that all streams of a thread share, once there
-/// are some; what the kernel does not take of a write is copied until it does.
+/// A connected stream socket as a ByteStream. Bytes are read into a buffer that all streams of a thread share, once
+/// there are some; what the kernel does not take of a write is copied until it does.
 class SocketStream final : public ByteStream, public std::enable_shared_from_this<SocketStream> {
  public:
   /// Takes the non-blocking `descriptor`; `watch` is one of it.

@@ -48,8 +48,8 @@ Result<ContextPtr> makeContext(const std::string& certificate, const std::string
   return context;
 }
 
-/// TLS over another stream. OpenSSL works on memory: what it wants to send is taken from there and written, what comes is
-/// put there. Its buffers are released while nothing moves.
+/// TLS over another stream. OpenSSL works on memory: what it wants to send is taken from there and written, what comes
+/// is put there. Its buffers are released while nothing moves.
 class TlsStream final : public ByteStream, public std::enable_shared_from_this<TlsStream> {
  public:
   TlsStream(Loop& loop, SessionPtr session, StreamPtr plain)

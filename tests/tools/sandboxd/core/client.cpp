@@ -96,7 +96,7 @@ Answer ask(std::uint16_t port, const std::string& method, const std::string& tar
   if (end == std::string::npos) return answer;
   answer.head = all.substr(0, end + 2);
   answer.body = all.substr(end + 4);
-  answer.status = std::atoi(answer.head.c_str() + 9);
+  answer.status = static_cast<int>(std::strtol(answer.head.c_str() + 9, nullptr, 10));
   answer.json.Parse(answer.body.data(), answer.body.size());
   return answer;
 }
@@ -111,7 +111,7 @@ Socket::Socket(std::uint16_t port, const std::string& query) : fd_(dial(port)) {
     if (byte.empty()) break;
     head += byte;
   }
-  status_ = head.size() < 12 ? 0 : std::atoi(head.c_str() + 9);
+  status_ = head.size() < 12 ? 0 : static_cast<int>(std::strtol(head.c_str() + 9, nullptr, 10));
 }
 
 void Socket::sendFrame(int opcode, std::string_view payload) const {

@@ -108,7 +108,7 @@ class Sourced : public testing::Test {
   }
   std::string valueInShell(const std::string& text) const {
     std::ofstream(folder_ + "/env", std::ios::binary) << text;
-    FILE* shell = popen((". " + folder_ + "/env; printf '%s|' \"$KEY\"").c_str(), "r");
+    FILE* shell = popen((". " + folder_ + "/env; printf '%s|' \"$KEY\"").c_str(), "r");  // NOLINT(cert-env33-c)
     std::string value;
     for (int c; (c = fgetc(shell)) != EOF;) value += static_cast<char>(c);
     pclose(shell);

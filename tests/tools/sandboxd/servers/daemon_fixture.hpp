@@ -112,7 +112,9 @@ class Socket {
     }
   }
 
-  [[nodiscard]] int status() const { return head_.size() < 12 ? 0 : std::atoi(head_.c_str() + 9); }
+  [[nodiscard]] int status() const {
+    return head_.size() < 12 ? 0 : static_cast<int>(std::strtol(head_.c_str() + 9, nullptr, 10));
+  }
 
   void say(const std::string& json) const {
     std::string frame = {static_cast<char>(0x81), static_cast<char>(0x80 | json.size()), 0, 0, 0, 0};
@@ -223,7 +225,7 @@ class DaemonTest : public testing::Test {
     }
     answer.head = all.substr(0, end + 2);
     answer.body = all.substr(end + 4);
-    answer.status = std::atoi(answer.head.c_str() + 9);
+    answer.status = static_cast<int>(std::strtol(answer.head.c_str() + 9, nullptr, 10));
     answer.json.Parse(answer.body.c_str());
     // What reads fields goes on: that it finds none is a failure enough.
     if (!answer.json.IsObject()) answer.json.SetObject();

@@ -14,9 +14,9 @@
 
 namespace computesdk::serving {
 
-/// Bytes both ways: a socket, a TLS connection, or a connection that a provider dialled. All functions are called on the
-/// loop's thread, and handlers are called there, never before the call that took them has returned. At most one read and
-/// one write are under way at a time. A stream that waits owns no buffer.
+/// Bytes both ways: a socket, a TLS connection, or a connection that a provider dialled. All functions are called on
+/// the loop's thread, and handlers are called there, never before the call that took them has returned. At most one
+/// read and one write are under way at a time. A stream that waits owns no buffer.
 class ByteStream {
  public:
   /// `bytes` is valid during the call. No error and no bytes: the peer has ended its direction.
@@ -38,8 +38,8 @@ class ByteStream {
 using StreamPtr = std::shared_ptr<ByteStream>;
 using DialHandler = std::function<void(Result<StreamPtr> stream)>;
 
-/// Connects to a numeric address. Any thread; `handler` runs on the loop's thread. E_NETWORK on failure, E_TIMEOUT after
-/// `timeout`.
+/// Connects to a numeric address. Any thread; `handler` runs on the loop's thread. E_NETWORK on failure, E_TIMEOUT
+/// after `timeout`.
 void dialTcp(Loop& loop, const std::string& address, std::uint16_t port, std::chrono::milliseconds timeout,
              DialHandler handler);
 /// Connects to a Unix socket; a path that begins with '@' is in the abstract namespace. As dialTcp.
@@ -48,9 +48,9 @@ void dialUnix(Loop& loop, const std::string& path, std::chrono::milliseconds tim
 /// loop's thread only.
 Result<StreamPtr> adoptSocket(Loop& loop, int descriptor);
 
-/// Copies bytes both ways between two streams, each direction until its end, which is passed on as a half close; an error
-/// ends both. Keeps both alive by itself. No buffer is held while nothing moves. `done` (may be empty) is called once with
-/// the bytes moved from a to b and from b to a. The loop's thread only.
+/// Copies bytes both ways between two streams, each direction until its end, which is passed on as a half close; an
+/// error ends both. Keeps both alive by itself. No buffer is held while nothing moves. `done` (may be empty) is called
+/// once with the bytes moved from a to b and from b to a. The loop's thread only.
 void tunnel(StreamPtr a, StreamPtr b, std::function<void(std::uint64_t aToB, std::uint64_t bToA)> done = {});
 
 }  // namespace computesdk::serving

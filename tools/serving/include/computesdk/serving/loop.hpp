@@ -28,8 +28,8 @@ class Timer {
 };
 
 /// Readiness of one descriptor. The descriptor stays the caller's and must stay open while it is watched; it can be a
-/// pipe, socket, terminal, pidfd, inotify or eventfd, not a regular file. At most one watch per descriptor. Going out of
-/// scope ends it. All functions are for the loop's thread only.
+/// pipe, socket, terminal, pidfd, inotify or eventfd, not a regular file. At most one watch per descriptor. Going out
+/// of scope ends it. All functions are for the loop's thread only.
 class Watch {
  public:
   Watch() = default;

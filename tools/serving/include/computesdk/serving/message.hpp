@@ -82,8 +82,8 @@ struct Request {
   [[nodiscard]] bool wantsUpgrade() const noexcept;
 };
 
-/// What the server answers. A plain value. Content-Length, Date, Connection and the server's own headers are added when it
-/// is sent.
+/// What the server answers. A plain value. Content-Length, Date, Connection and the server's own headers are added when
+/// it is sent.
 struct Response {
   int status = 200;
   Headers headers;

@@ -23,15 +23,15 @@ struct ProxyOptions {
   std::function<void(Response& head)> onHead;
   /// The upstream can carry another request: for a pool. Not called for tunnels and closed connections.
   std::function<void(StreamPtr idle)> onReusable;
-  /// The upstream had ended before a byte of its answer came (a pooled connection that had gone stale). Only called when
-  /// the request has no body, so that it can be sent again; returns true when it takes over `reply`.
+  /// The upstream had ended before a byte of its answer came (a pooled connection that had gone stale). Only called
+  /// when the request has no body, so that it can be sent again; returns true when it takes over `reply`.
   std::function<bool(Request request, Reply reply)> onStale;
 };
 
-/// Passes a request on to `upstream` and its answer back: any method, both bodies streamed with back-pressure in constant
-/// memory, hop-by-hop headers removed. An upgrade (WebSocket or other) that the upstream accepts becomes a tunnel of raw
-/// bytes; a refused one is an ordinary answer. An upstream that breaks is answered with 502. The route should stream its
-/// body (Route::streamBody); else Request::body is passed on. The loop's thread only.
+/// Passes a request on to `upstream` and its answer back: any method, both bodies streamed with back-pressure in
+/// constant memory, hop-by-hop headers removed. An upgrade (WebSocket or other) that the upstream accepts becomes a
+/// tunnel of raw bytes; a refused one is an ordinary answer. An upstream that breaks is answered with 502. The route
+/// should stream its body (Route::streamBody); else Request::body is passed on. The loop's thread only.
 void proxy(Request request, Reply reply, StreamPtr upstream, ProxyOptions options = {});
 
 }  // namespace computesdk::serving

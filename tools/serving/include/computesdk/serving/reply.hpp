@@ -50,10 +50,10 @@ class Reply {
   [[nodiscard]] std::shared_ptr<WebSocketSession> acceptWebSocket(WebSocketOptions options,
                                                                   WebSocketHandlers handlers) const;
 
-  /// Sends `head` (status line and headers as given; nothing is added but Connection and Upgrade of a 101) and gives the
-  /// connection's bytes away. `taken` is called on the loop's thread with null when the client is gone. What the client
-  /// has already sent after its request comes first. The loop's thread only.
-  bool takeStream(Response head, std::function<void(StreamPtr stream)> taken) const;
+  /// Sends `head` (status line and headers as given; nothing is added but Connection and Upgrade of a 101) and gives
+  /// the connection's bytes away. `taken` is called on the loop's thread with null when the client is gone. What the
+  /// client has already sent after its request comes first. The loop's thread only.
+  bool takeStream(const Response& head, std::function<void(StreamPtr stream)> taken) const;
 
   [[nodiscard]] bool answered() const noexcept;
   /// Does the body come by readBody()?

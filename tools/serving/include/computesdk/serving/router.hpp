@@ -45,9 +45,9 @@ struct Route {
 
 /// Routes by method and pattern, over the path as it was sent: `//` and `%2F` keep their meaning. A pattern is literal
 /// text with segments `:name` (one segment, not empty, decoded once) and at its end `/**` (all that follows the slash,
-/// undecoded, may be empty). A literal segment wins over `:name`, which wins over `**`. Method "*" takes every method that
-/// has no route of its own there; HEAD is served by GET where it has none. Unknown paths are answered with 404, known
-/// ones with another method with 405 and Allow. Build it before the server starts; afterwards it is only read.
+/// undecoded, may be empty). A literal segment wins over `:name`, which wins over `**`. Method "*" takes every method
+/// that has no route of its own there; HEAD is served by GET where it has none. Unknown paths are answered with 404,
+/// known ones with another method with 405 and Allow. Build it before the server starts; afterwards it is only read.
 class Router {
  public:
   Router();

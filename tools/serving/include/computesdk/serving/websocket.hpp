@@ -34,8 +34,8 @@ struct WebSocketOptions {
 /// Called on the loop's thread, one at a time. `bytes` is valid during the call.
 struct WebSocketHandlers {
   std::function<void(std::string_view bytes, bool binary)> onMessage;
-  /// Once, at the end. 1006 when the connection broke without a close; 1005 when the peer gave no code. The handlers are
-  /// let go afterwards.
+  /// Once, at the end. 1006 when the connection broke without a close; 1005 when the peer gave no code. The handlers
+  /// are let go afterwards.
   std::function<void(std::uint16_t code, std::string_view reason)> onClose;
   /// After a refused send(): less than half of the limit is waiting.
   std::function<void()> onDrained;
