@@ -1,15 +1,11 @@
 #include "store.hpp"
 
-#include <Poco/Data/SQLite/Connector.h>
-#include <Poco/Data/Statement.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "sqlite/file.hpp"
 
-#include <cerrno>
+#include <Poco/Data/Statement.h>
+
+#include <array>
 #include <stdexcept>
-#include <system_error>
 #include <vector>
 
 namespace computesdk::store {
@@ -32,93 +28,25 @@ enum Kind : std::int32_t {
   kDropClaim = 7,
 };
 
-/// The file, made with mode 0600 before SQLite makes it with another, and locked while the tables are set up: turning
-/// WAL on is the one step for which SQLite does not wait.
-class SetupLock {
- public:
-  explicit SetupLock(const std::string& file) {
-    const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (made < 0) throw std::system_error(errno, std::generic_category(), file);
-    // SQLite would wait for ever at a FIFO.
-    struct stat info {};
-    const bool regular = ::fstat(made, &info) == 0 && S_ISREG(info.st_mode);
-    ::close(made);
-    if (!regular) throw std::runtime_error(file + " is not a regular file");
-    // A file of its own: SQLite's locks on the database end when any descriptor of it is closed.
-    const std::string lock = file + ".lock";
-    fd_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), lock);
-    while (::flock(fd_, LOCK_EX) != 0) {
-      if (errno == EINTR) continue;
-      const int error = errno;
-      ::close(fd_);
-      throw std::system_error(error, std::generic_category(), lock);
-    }
-  }
-  SetupLock(const SetupLock&) = delete;
-  SetupLock& operator=(const SetupLock&) = delete;
-  ~SetupLock() { ::close(fd_); }
-
- private:
-  int fd_ = -1;
+constexpr std::array<const char*, 2> kTables = {
+    "CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until_ms INTEGER NOT NULL) WITHOUT ROWID",
 };
-
-/// Undone unless committed.
-class Transaction {
- public:
-  explicit Transaction(Session& session) : session_(session) { session_ << "BEGIN IMMEDIATE", now; }
-  Transaction(const Transaction&) = delete;
-  Transaction& operator=(const Transaction&) = delete;
-  ~Transaction() {
-    if (done_) return;
-    try {
-      session_ << "ROLLBACK", now;
-    } catch (...) {  // the connection is broken then, and what it had begun is undone by the next one
-    }
-  }
-  void commit() {
-    session_ << "COMMIT", now;
-    done_ = true;
-  }
-
- private:
-  Session& session_;
-  bool done_ = false;
-};
+constexpr std::array<sqlite::Migration, 1> kMigrations = {kTables};
 
 /// The first text after all that begin with `prefix`, in byte order; keys are UTF-8, which never holds 0xFF.
 std::string afterAll(const std::string& prefix) { return prefix + '\xff'; }
 
 }  // namespace
 
-Store::Store(const std::string& file) {
-  Poco::Data::SQLite::Connector::registerConnector();
-  const SetupLock lock(file);
-  session_.emplace(Poco::Data::SQLite::Connector::KEY, file);
-  Session& session = *session_;
-  session << "PRAGMA busy_timeout = " + std::to_string(kBusyMs), now;
-  std::string mode;
-  session << "PRAGMA journal_mode = WAL", into(mode), now;
-  // A lost tail costs a name at most, and its sandbox is found again by its metadata.
-  session << "PRAGMA synchronous = NORMAL", now;
-  session << "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)", now;
-  int version = 0;
-  session << "SELECT COALESCE(MAX(version), 0) FROM schema_version", into(version), now;
-  if (version > 1) throw std::runtime_error("it was written by a later version of this product");
-  if (version == 1) return;
-  Transaction transaction(session);
-  session << "CREATE TABLE entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID", now;
-  session << "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until_ms INTEGER NOT NULL) WITHOUT ROWID",
-      now;
-  session << "INSERT INTO schema_version (version) VALUES (1)", now;
-  transaction.commit();
-}
+// A lost tail costs a name at most, and its sandbox is found again by its metadata.
+Store::Store(const std::string& file) : session_(sqlite::openFile(file, kMigrations, kBusyMs)) {}
 
 std::optional<std::string> Store::get(const std::string& key) {
   std::lock_guard lock(mutex_);
   std::string asked = key;
   std::vector<std::string> values;
-  *session_ << "SELECT value FROM entries WHERE key = ?", use(asked), into(values), now;
+  session_ << "SELECT value FROM entries WHERE key = ?", use(asked), into(values), now;
   if (values.empty()) return std::nullopt;
   return values.front();
 }
@@ -130,7 +58,7 @@ void Store::list(const std::string& prefix, const std::function<void(const std::
     std::lock_guard lock(mutex_);
     std::string from = prefix;
     std::string to = afterAll(prefix);
-    *session_ << "SELECT key, value FROM entries WHERE key >= ? AND key < ? ORDER BY key", use(from), use(to),
+    session_ << "SELECT key, value FROM entries WHERE key >= ? AND key < ? ORDER BY key", use(from), use(to),
         into(keys), into(values), now;
   }
   for (std::size_t i = 0; i < keys.size(); ++i) each(keys[i], values[i]);
@@ -142,14 +70,14 @@ bool Store::claim(const std::string& key, const std::string& owner, std::int64_t
   std::string o = owner;
   Poco::Int64 current = nowMs;
   Poco::Int64 until = untilMs;
-  Transaction transaction(*session_);
+  sqlite::Transaction transaction(session_);
   // Claims of the dead would otherwise stay for names that nobody asks for again.
-  *session_ << "DELETE FROM claims WHERE until_ms <= ?", use(current), now;
-  *session_ << "INSERT INTO claims (key, owner, until_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
-               "until_ms = excluded.until_ms WHERE claims.owner = excluded.owner",
+  session_ << "DELETE FROM claims WHERE until_ms <= ?", use(current), now;
+  session_ << "INSERT INTO claims (key, owner, until_ms) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+              "until_ms = excluded.until_ms WHERE claims.owner = excluded.owner",
       use(k), use(o), use(until), now;
   std::string holder;
-  *session_ << "SELECT owner FROM claims WHERE key = ?", use(k), into(holder), now;
+  session_ << "SELECT owner FROM claims WHERE key = ?", use(k), into(holder), now;
   transaction.commit();
   return holder == owner;
 }
@@ -158,12 +86,12 @@ bool Store::count(const char* sql, const std::string& key, const std::string& va
   std::string k = key;
   std::string v = value;
   int found = 0;
-  *session_ << sql, use(k), use(v), into(found), now;
+  session_ << sql, use(k), use(v), into(found), now;
   return found > 0;
 }
 
 bool Store::applyOne(const Step& step) {
-  Session& session = *session_;
+  Session& session = session_;
   std::string key = step.key;
   std::string value = step.value;
   switch (step.kind) {
@@ -196,7 +124,7 @@ bool Store::applyOne(const Step& step) {
 
 bool Store::apply(std::span<const Step> steps) {
   std::lock_guard lock(mutex_);
-  Transaction transaction(*session_);
+  sqlite::Transaction transaction(session_);
   for (const Step& step : steps) {
     if (!applyOne(step)) return false;
   }

@@ -34,7 +34,7 @@ class Store {
   bool applyOne(const Step& step);
   bool count(const char* sql, const std::string& key, const std::string& value);
   std::mutex mutex_;
-  std::optional<Poco::Data::Session> session_;
+  Poco::Data::Session session_;
 };
 
 }  // namespace computesdk::store

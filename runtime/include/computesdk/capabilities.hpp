@@ -18,6 +18,7 @@ struct Capabilities {
   Support processes = Support::none;  ///< list, attach, signal
   Support pty = Support::none;
   Support getUrl = Support::none;
+  Support dialPort = Support::none;  ///< streams to its ports without a network
   Support list = Support::none;
   Support getById = Support::none;
   Support named = Support::none;

@@ -1,12 +1,22 @@
 #pragma once
 
 #include <computesdk/capabilities.hpp>
+#include <computesdk/child_sandboxes.hpp>
 #include <computesdk/command.hpp>
+#include <computesdk/daemon.hpp>
+#include <computesdk/env_file.hpp>
 #include <computesdk/export.hpp>
 #include <computesdk/filesystem.hpp>
+#include <computesdk/port_stream.hpp>
 #include <computesdk/process.hpp>
 #include <computesdk/result.hpp>
+#include <computesdk/server.hpp>
+#include <computesdk/session_tokens.hpp>
+#include <computesdk/signals.hpp>
+#include <computesdk/terminal.hpp>
+#include <computesdk/text_files.hpp>
 #include <computesdk/types.hpp>
+#include <computesdk/watcher.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -81,8 +91,27 @@ class COMPUTESDK_API Sandbox {
   PortUrl getPortUrl(const UrlOptions& o) { return getPortUrl(nothrow, o).value(); }
   Result<PortUrl> getPortUrl(Nothrow, const UrlOptions& options);
 
+  /// Opens a stream to a port inside of the sandbox, which needs no network there. Whether somebody listens is told by
+  /// the stream. Errors: E_INVALID_ARGUMENT for port 0; E_UNSUPPORTED where the provider carries no streams
+  /// (Capabilities::dialPort), getPortUrl is the way then.
+  PortStream dialPort(DialOptions o) { return dialPort(nothrow, std::move(o)).value(); }
+  Result<PortStream> dialPort(Nothrow, DialOptions options);
+
   [[nodiscard]] Filesystem filesystem() const;
   [[nodiscard]] Processes processes() const;
+
+  // By the sandbox's daemon, which is put into it and started when one of them is first used.
+  [[nodiscard]] Terminals terminals() const;
+  [[nodiscard]] Servers server() const;
+  [[nodiscard]] Watchers watcher() const;
+  [[nodiscard]] Signals signals() const;
+  [[nodiscard]] EnvFiles env() const;
+  [[nodiscard]] TextFiles file() const;
+  [[nodiscard]] SessionTokens sessionTokens() const;
+  [[nodiscard]] MagicLinks magicLinks() const;
+  [[nodiscard]] ChildSandboxes sandboxes() const;
+  [[nodiscard]] Daemon daemon() const;
+
   [[nodiscard]] Capabilities capabilities() const;
   /// The vendor's own object as JSON text, freshly asked for; empty when it has none.
   std::string native(std::stop_token stop = {}) { return native(nothrow, std::move(stop)).value(); }

@@ -20,6 +20,7 @@ Capabilities capabilitiesOf(const registry::Provider& provider, bool namedStore)
   can.processes = native(has.process);
   can.pty = native(has.pty);
   can.getUrl = native(has.url);
+  can.dialPort = native(has.port);
   can.list = native(has.list);
   can.getById = native(has.inspect);
   can.named = nativeOr(has.named, namedStore && has.inspect);

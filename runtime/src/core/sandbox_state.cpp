@@ -1,6 +1,7 @@
 #include "core/sandbox_state.hpp"
 
 #include "core/errors.hpp"
+#include "daemon/link.hpp"
 #include "named/naming.hpp"
 
 #include <sys/random.h>
@@ -81,6 +82,7 @@ void SandboxState::completeInfo() {
 }
 
 SandboxState::~SandboxState() {
+  leaveDaemon();
   if (destroyed()) return;
   try {
     RequestId request;
@@ -224,6 +226,22 @@ Result<SandboxState::ToolResult> SandboxState::tool(std::span<const std::string>
   return result;
 }
 
+DaemonLink& SandboxState::daemon() {
+  std::lock_guard lock(mutex_);
+  if (!daemon_) daemon_ = std::make_shared<DaemonLink>(*this);
+  return *daemon_;
+}
+
+/// Ends the connection, so that nobody tries to make it again.
+void SandboxState::leaveDaemon() noexcept {
+  std::shared_ptr<DaemonLink> link;
+  {
+    std::lock_guard lock(mutex_);
+    link = daemon_;
+  }
+  if (link) link->socket().close();
+}
+
 std::string SandboxState::nextCommandId() {
   return "cmd_" + std::to_string(commandNumber_.fetch_add(1, std::memory_order_relaxed) + 1);
 }
@@ -239,7 +257,10 @@ Result<void> SandboxState::destroy(const std::stop_token& stop, std::chrono::mil
   if (!ended && ended.error().code != ErrorCode::notFound && ended.error().code != ErrorCode::sandboxGone) {
     return ended;
   }
-  if (!destroyed_.exchange(true, std::memory_order_acq_rel)) forgetEverywhere();
+  if (!destroyed_.exchange(true, std::memory_order_acq_rel)) {
+    leaveDaemon();
+    forgetEverywhere();
+  }
   return {};
 }
 

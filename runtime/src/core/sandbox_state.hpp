@@ -30,6 +30,8 @@ Deadline deadlineIn(std::chrono::milliseconds time) noexcept;
 using RequestId = char[17];
 void nextRequestId(RequestId& out) noexcept;
 
+class DaemonLink;
+
 /// A name in the store of names, or at the provider.
 struct Naming {
   std::string name;
@@ -99,6 +101,8 @@ class SandboxState : public std::enable_shared_from_this<SandboxState> {
   /// A destructor's way: bounded, silent, and the failure is kept for reap.
   void destroyWithin(std::chrono::milliseconds patience) noexcept;
   [[nodiscard]] std::string nextCommandId();
+  /// What is known of the sandbox's daemon; made with the first call.
+  [[nodiscard]] DaemonLink& daemon();
 
  private:
   template <typename F>
@@ -130,6 +134,7 @@ class SandboxState : public std::enable_shared_from_this<SandboxState> {
   void complete(ErrorInfo& error, std::string_view request) const;
   Result<void> wake(std::uint64_t seen, const std::stop_token& stop);
   void forgetEverywhere() noexcept;
+  void leaveDaemon() noexcept;
 
   const std::shared_ptr<Setup> setup_;
   const std::shared_ptr<registry::Provider> provider_;
@@ -150,6 +155,7 @@ class SandboxState : public std::enable_shared_from_this<SandboxState> {
   std::uint64_t tokenNumber_ = 0;  ///< of the call that the token came with
   std::uint64_t infoNumber_ = 0;
   SandboxInfo info_;
+  std::shared_ptr<DaemonLink> daemon_;
 };
 
 /// What a provider can do, for people.

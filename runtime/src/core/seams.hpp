@@ -24,6 +24,8 @@ struct Seams {
   std::shared_ptr<registry::Registry> registry;
   std::function<Result<std::shared_ptr<NamedStore>>(const std::filesystem::path& file)> openStore;
   ClaimTimes claims;
+  /// The program of the daemon; empty: found beside the product.
+  std::filesystem::path daemonProgram;
   /// How long a destructor waits.
   std::chrono::milliseconds destructorPatience{5'000};
 };

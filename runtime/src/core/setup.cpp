@@ -88,6 +88,9 @@ Result<std::shared_ptr<registry::Provider>> Setup::provider(std::string_view nam
   if (name == kGatewayProvider) {
     if (!config_.apiKey.empty()) options.config.insert_or_assign("api_key", config_.apiKey);
     if (!config_.gatewayUrl.empty()) options.config.insert_or_assign("gateway_url", config_.gatewayUrl);
+    if (detection_ && detection_->gateway && !detection_->gateway->carrier.empty()) {
+      options.config.try_emplace("carrier", detection_->gateway->carrier);
+    }
   }
   auto opened = (*registry)->openProvider(name, options);
   if (!opened) {

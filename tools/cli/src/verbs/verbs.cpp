@@ -43,6 +43,8 @@ constexpr std::array kVerbs = {
     Verb{"provider info", "NAME [options]", "What a provider needs and can do.", providerInfoVerb},
     Verb{"provider search-path", "[options]", "Folders where providers are looked for.", providerSearchPathVerb},
     Verb{"provider trust", "FILE [options]", "Let a plug-in run inside programs of yours.", providerTrustVerb},
+    Verb{"gateway serve", "[options]", "Serve sandboxes to ComputeSDK clients over HTTP.", gatewayServeVerb},
+    Verb{"gateway key", "create|list|revoke [options]", "The API keys of a gateway.", gatewayKeyVerb},
     Verb{"doctor", "[options]", "What this machine can give, and what is missing.", doctorVerb},
     Verb{"help", "[VERB|CODE]", "Explain a verb, or an error code such as E_UNSUPPORTED.", helpVerb},
     Verb{"completion", "bash|zsh|fish", "Print a script that completes words in that shell.", completionVerb},

@@ -60,6 +60,8 @@ int providerTrustVerb(std::span<const std::string> words);
 int snapshotCreateVerb(std::span<const std::string> words);
 int snapshotListVerb(std::span<const std::string> words);
 int snapshotRmVerb(std::span<const std::string> words);
+int gatewayServeVerb(std::span<const std::string> words);
+int gatewayKeyVerb(std::span<const std::string> words);
 int doctorVerb(std::span<const std::string> words);
 int helpVerb(std::span<const std::string> words);
 int completionVerb(std::span<const std::string> words);
