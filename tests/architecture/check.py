@@ -17,7 +17,9 @@ MAY_INCLUDE = {
     "runtime": {"plugin_api", "registry"},
     "tools/plugin_host": {"plugin_api", "registry"},
     "tools/cli": {"plugin_api", "registry", "runtime"},
-    "tools/gateway": {"plugin_api", "registry", "runtime"},
+    "tools/serving": {"plugin_api", "registry"},
+    "tools/sandboxd": {"plugin_api", "registry", "tools/serving"},
+    "tools/gateway": {"plugin_api", "registry", "runtime", "tools/serving"},
 }
 SOURCE_SUFFIXES = {".c", ".cpp", ".h", ".hpp", ".inc"}
 PUBLIC = ["plugin_api/include/computesdk", "registry/include/computesdk", "runtime/include/computesdk"]
@@ -25,8 +27,9 @@ PRIVATE_BELOW_PUBLIC = ["registry/include/computesdk/registry"]
 # What plug-in authors may need of the system in the helper for subprocesses.
 C_HEADERS = {"stddef.h", "stdint.h"}
 POSIX_ALLOWED_IN = "plugin_api/include/computesdk/provider/subprocess.hpp"
-# Poco and Beast are opened on first use: they are linked into these modules only, and into the gateway, a program of its own.
-MODULES = ("runtime/store_module", "registry/src/net/module", "tools/gateway/store")
+# Poco and Beast are opened on first use: they are linked into these modules only, and into programs of their own, the gateway
+# and the daemon.
+MODULES = ("runtime/store_module", "registry/src/net/module", "tools/gateway/store", "tools/serving")
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep)\s*\(|(?<![\w.>\"'])(::|std::)?sleep\s*\(")
