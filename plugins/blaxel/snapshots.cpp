@@ -16,7 +16,7 @@ using vendor::JsonDocument;
 using vendor::JsonValue;
 
 constexpr std::int64_t kLookMs = 500;
-constexpr std::size_t kPages = 10000;
+constexpr std::size_t kSnapshotPages = 10000;
 /// Looks at a sandbox that was just made and that Blaxel does not know yet.
 constexpr int kUnknownLooks = 6;
 
@@ -94,7 +94,7 @@ void listSnapshots(vendor::Session& session, const vendor::Api& control, std::st
     if (whole || !page["meta"].booleanOr("hasMore", false)) return;
     cursor = page["meta"].textOr("nextCursor");
     // A service that gives the same mark again would keep us here for ever.
-    if (cursor.empty() || !seen.insert(cursor).second || seen.size() > kPages) {
+    if (cursor.empty() || !seen.insert(cursor).second || seen.size() > kSnapshotPages) {
       throw Error(CSDK_UNAVAILABLE, "Blaxel's list does not come to an end").errorClass(CSDK_ERROR_PROTOCOL);
     }
   }
