@@ -15,7 +15,7 @@ namespace {
 
 Terminal theTerminal;
 
-std::string_view variable(const char* name) {
+std::string_view terminalVariable(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string_view{} : std::string_view(value);
 }
@@ -50,16 +50,16 @@ void setUpTerminal() {
 }
 
 void chooseStyle(ColorMode mode, bool quiet) {
-  bool dumb = variable("TERM") == "dumb" || variable("TERM").empty();
-  bool force = !variable("CLICOLOR_FORCE").empty() && variable("CLICOLOR_FORCE") != "0";
+  bool dumb = terminalVariable("TERM") == "dumb" || terminalVariable("TERM").empty();
+  bool force = !terminalVariable("CLICOLOR_FORCE").empty() && terminalVariable("CLICOLOR_FORCE") != "0";
   auto color = [&](bool isTerminal) {
     if (mode != ColorMode::automatic) return mode == ColorMode::always;
-    if (!variable("NO_COLOR").empty()) return false;
+    if (!terminalVariable("NO_COLOR").empty()) return false;
     return force || (isTerminal && !dumb);
   };
   theTerminal.colorOut = color(theTerminal.stdoutIsTerminal);
   theTerminal.colorErr = color(theTerminal.stderrIsTerminal);
-  theTerminal.live = theTerminal.stderrIsTerminal && !dumb && !quiet && variable("CI").empty();
+  theTerminal.live = theTerminal.stderrIsTerminal && !dumb && !quiet && terminalVariable("CI").empty();
 }
 
 std::string styledOut(std::string_view text, Style style) { return styled(text, style, theTerminal.colorOut); }
