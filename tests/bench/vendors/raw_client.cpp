@@ -18,7 +18,7 @@ namespace {
 using conformance::Problem;
 
 // An exchange that takes longer than this will not end.
-constexpr timeval kLimit{30, 0};
+constexpr timeval kSocketLimit{30, 0};
 
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -56,7 +56,7 @@ RawClient::RawClient(std::string_view url) : socket_(::socket(AF_INET, SOCK_STRE
   address.sin_port = htons(static_cast<std::uint16_t>(number(url.substr(url.rfind(':') + 1), 10)));
   const int one = 1;
   ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &kLimit, sizeof kLimit);
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &kSocketLimit, sizeof kSocketLimit);
   if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     throw Problem(std::string("the simulator cannot be reached: ") + std::strerror(errno));
 }

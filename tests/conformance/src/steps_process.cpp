@@ -18,7 +18,7 @@ Process process(const Step& step) {
   return *found->second;
 }
 
-Outcome start(Step& step) {
+Outcome startProcess(Step& step) {
   onlyKeys(step.arguments,
            {"command", "argv", "cwd", "env", "timeout_ms", "keep_stdin", "pty", "columns", "rows", "tag"},
            "process_start");
@@ -121,7 +121,7 @@ Outcome listProcesses(Step& step) {
 
 Verb processVerb(std::string_view name) {
   static const std::map<std::string_view, Verb> kVerbs = {
-      {"process_start", start},        {"process_attach", attach}, {"process_wait", waitFor},
+      {"process_start", startProcess}, {"process_attach", attach}, {"process_wait", waitFor},
       {"process_write", writeTo},      {"process_signal", signal}, {"process_resize", resize},
       {"process_list", listProcesses},
   };

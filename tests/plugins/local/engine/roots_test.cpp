@@ -25,7 +25,7 @@ using rootfs::TarBuilder;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-std::string bytesOf(const std::string& path) {
+std::string textIn(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
@@ -95,7 +95,7 @@ TEST_F(RootsTest, ATemplateIsWrittenByEachSandboxForItself) {
   EXPECT_FALSE(*one->exists("/etc/marker"));
   EXPECT_EQ(*two->readFile("/etc/marker"), "template");
   EXPECT_FALSE(*two->exists("/srv/made"));
-  EXPECT_EQ(bytesOf(spec.templateSource + "/etc/marker"), "template");
+  EXPECT_EQ(textIn(spec.templateSource + "/etc/marker"), "template");
   EXPECT_FALSE(std::filesystem::exists(spec.templateSource + "/srv/made"));
 }
 
@@ -291,7 +291,7 @@ TEST_F(RootsTest, AnImageOnDiskIsATemplate) {
   const LayoutBuilder layout(folder);
   TarBuilder system;
   for (const char* name : {"usr", "usr/bin", "usr/lib", "usr/lib/x86_64-linux-gnu", "etc", "app"}) system.folder(name);
-  for (const std::string& tool : kTools) system.file(tool.substr(1), bytesOf(tool), 0755);
+  for (const std::string& tool : kTools) system.file(tool.substr(1), textIn(tool), 0755);
   system.symlink("usr/bin/sh", "dash").symlink("bin", "usr/bin").symlink("lib", "usr/lib");
   system.symlink("lib64", "usr/lib/x86_64-linux-gnu").file("app/data", "from the image\n");
   layout.single({{system.done()}, {TarBuilder().file("app/more", "second layer\n").done()}},
