@@ -16,9 +16,9 @@ void listSnapshots(vendor::Session& session, const vendor::Api& control, std::st
 /// Idempotent.
 void removeSnapshot(vendor::Session& session, const vendor::Api& control, std::string_view id);
 
-/// A sandbox of a snapshot begins as the fork of it; what a fork cannot be given, labels and time to live, it gets by an
-/// update. `body`: of a create (createBody). Returns the sandbox, which may still be starting. `id` is set as soon as
-/// there is one. Throws plugin::Error (NOT_FOUND) for a snapshot that is not there.
+/// A sandbox of a snapshot begins as the fork of it; what a fork cannot be given, labels and time to live, it gets by
+/// an update. `body`: of a create (createBody). Returns the sandbox, which may still be starting. `id` is set as soon
+/// as there is one. Throws plugin::Error (NOT_FOUND) for a snapshot that is not there.
 vendor::JsonDocument forkSnapshot(vendor::Session& session, const vendor::Api& control, const csdk_create_args& args,
                                   const vendor::JsonValue& body, const std::string& name,
                                   std::optional<std::string>& id);

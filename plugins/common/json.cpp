@@ -65,7 +65,8 @@ std::optional<std::int64_t> toInteger(const rapidjson::Value& value) {
 }  // namespace
 
 struct JsonDocument::Data {
-  // Chunks by the size of the text: RapidJSON's own 64 KiB for each short answer leave every thread's heap full of holes.
+  // Chunks by the size of the text: RapidJSON's own 64 KiB for each short answer leave every thread's heap full of
+  // holes.
   Data(std::size_t size, std::string name)
       : allocator(std::clamp(2 * size, std::size_t{512}, std::size_t{65536})),
         document(&allocator, 512),

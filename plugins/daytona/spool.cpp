@@ -26,9 +26,10 @@ constexpr std::size_t kLongestLine = std::size_t{96} << 10;
 constexpr int kAnswerSeconds = 60;
 constexpr std::string_view kLacks = ".lacks";
 
-// Of every script here: `index` says in order which stream wrote how much ("1 N", "2 N"; at the end ". CODE"), `out` and
-// `err` hold it as base64, and a byte in the pipe `bell` follows each of these lines. An answer is lines of the index
-// from a place on, an empty one, and what they stand for. A command that is over with the first answer leaves nothing.
+// Of every script here: `index` says in order which stream wrote how much ("1 N", "2 N"; at the end ". CODE"), `out`
+// and `err` hold it as base64, and a byte in the pipe `bell` follows each of these lines. An answer is lines of the
+// index from a place on, an empty one, and what they stand for. A command that is over with the first answer leaves
+// nothing.
 constexpr std::string_view kAnswer = R"sh(
 ring() { timeout "$1" dd bs=4096 count=1 <&8 >/dev/null 2>&1; }
 more() { [ "$(wc -c <"$d/index")" -gt "$i" ]; }

@@ -14,8 +14,8 @@ namespace computesdk::daytona {
 /// Whether a command can go this way: its input, if any, is known and small, and everything fits into one argument.
 bool canSpool(const csdk_exec_args& args, const std::string& line);
 
-/// Runs a command to its end and says how it ended. `line`: what a shell runs; `word` marks its processes. `endNs`: when
-/// it is out of time, 0: never. False: the sandbox lacks what this road needs (mkfifo, timeout, room in /tmp), and
+/// Runs a command to its end and says how it ended. `line`: what a shell runs; `word` marks its processes. `endNs`:
+/// when it is out of time, 0: never. False: the sandbox lacks what this road needs (mkfifo, timeout, room in /tmp), and
 /// nothing was run. Throws plugin::Error, DEADLINE_EXCEEDED among them; then the command may still run.
 bool runSpooled(Toolbox& toolbox, const csdk_exec_args& args, const std::string& line, const std::string& word,
                 std::int64_t endNs);

@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kTurns = 5;                           // of each operation that is counted
 constexpr int kInARow = 1000;                       // execs one after the other
 constexpr int kAtOnce = 200;                        // execs at the same time
-constexpr auto kLimit = std::chrono::seconds(120);  // for what takes seconds on an idle machine
+constexpr auto kBenchLimit = std::chrono::seconds(120);  // for what takes seconds on an idle machine
 const std::vector<std::string> kTrue = {"true"};
 
 long long nanosecondsSince(Clock::time_point begin) {
@@ -253,7 +253,7 @@ void Bench::atOnce() {
     // is.
     bool said = false;
     RunOptions options;
-    options.timeout = kLimit;
+    options.timeout = kBenchLimit;
     options.onStdout = [&](std::string_view) {
       const std::lock_guard lock(mutex);
       if (!std::exchange(said, true)) ++up;
@@ -272,7 +272,7 @@ void Bench::atOnce() {
   for (int i = 0; i < kAtOnce; ++i) threads.emplace_back(work);
   {
     std::unique_lock lock(mutex);
-    changed.wait_for(lock, kLimit, [&] { return up + failed >= kAtOnce; });
+    changed.wait_for(lock, kBenchLimit, [&] { return up + failed >= kAtOnce; });
   }
   const Usage during = usage();
   sandbox.runCommand("yes | head -n " + std::to_string(kAtOnce) + " >/tmp/gate");
