@@ -203,7 +203,8 @@ Result<Sandbox> createNamedOn(const std::shared_ptr<Setup>& setup, const std::st
     extra = {{"name", naming.name}, {"namespace", naming.namespace_}};
   }
   const NameKeys keys(workspaceOf(setup->config()), naming.namespace_, naming.name);
-  if (!options.name.empty() && setup->config().namedSandboxes && !(*provider)->features().named) {
+  // A gateway binds the name itself. Other providers that keep names know only those that findOrCreate gave.
+  if (!options.name.empty() && setup->config().namedSandboxes && providerName != kGatewayProvider) {
     auto opened = setup->store();
     if (!opened) return std::move(opened).error();
     store = *opened;

@@ -23,9 +23,9 @@ using conformance::Problem;
 using conformance::World;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTurns = 5;                           // of each operation that is counted
-constexpr int kInARow = 1000;                       // execs one after the other
-constexpr int kAtOnce = 200;                        // execs at the same time
+constexpr int kTurns = 5;                                // of each operation that is counted
+constexpr int kInARow = 1000;                            // execs one after the other
+constexpr int kAtOnce = 200;                             // execs at the same time
 constexpr auto kBenchLimit = std::chrono::seconds(120);  // for what takes seconds on an idle machine
 const std::vector<std::string> kTrue = {"true"};
 
