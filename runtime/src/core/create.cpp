@@ -196,6 +196,7 @@ Result<Sandbox> createNamedOn(const std::shared_ptr<Setup>& setup, const std::st
   if (!provider) return std::move(provider).error();
   Naming naming{options.name, options.namespace_.empty() ? "default" : options.namespace_, {}, false};
   StringMap extra;
+  Naming bound;
   std::shared_ptr<NamedStore> store;
   if (options.name.empty()) {
     naming.namespace_.clear();
@@ -210,15 +211,18 @@ Result<Sandbox> createNamedOn(const std::shared_ptr<Setup>& setup, const std::st
     store = *opened;
     auto parent = parentOf(*store, keys);
     if (!parent) return std::move(parent).error();
-    naming.parentId = extra["parent_sandbox_id"] = *parent;
     naming.inStore = true;
+    bound = naming;
+    bound.parentId = *parent;
+    // A provider that keeps names has its own way to say which belong together.
+    if (!(*provider)->features().named) naming.parentId = extra["parent_sandbox_id"] = *parent;
   }
   auto made = createOn(*setup, *provider, options, extra);
   if (!made) return std::move(made).error();
   if (store) {
-    if (auto bound = bindName(*store, keys, naming, providerName, made->record, {}); !bound) {
+    if (auto done = bindName(*store, keys, bound, providerName, made->record, {}); !done) {
       discard(*setup, **provider, made->record);
-      return std::move(bound).error();
+      return std::move(done).error();
     }
   }
   const bool owned = !options.keep && options.name.empty();

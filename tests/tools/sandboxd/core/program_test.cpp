@@ -75,7 +75,7 @@ class Program {
   }
   std::uint16_t port() {
     const auto line = firstLine();
-    return static_cast<std::uint16_t>(std::atoi(line.c_str() + line.rfind(':') + 1));
+    return static_cast<std::uint16_t>(static_cast<int>(std::strtol(line.c_str() + line.rfind(':') + 1, nullptr, 10)));
   }
   [[nodiscard]] std::chrono::duration<double, std::milli> ready() const { return ready_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
@@ -139,7 +139,7 @@ TEST_F(ProgramTest, IsSmallAndQuick) {
     const auto status = contentOf("/proc/" + std::to_string(program.pid()) + "/status");
     const auto at = status.find("VmRSS:");
     ASSERT_NE(at, std::string::npos);
-    EXPECT_LE(std::atol(status.c_str() + at + 6), 8192) << "KiB resident";
+    EXPECT_LE(std::strtol(status.c_str() + at + 6, nullptr, 10), 8192) << "KiB resident";
     EXPECT_EQ(program.stop(), 0);
   }
   EXPECT_LE(best, 20) << "ms until it listens";
@@ -219,7 +219,7 @@ TEST_F(ProgramTest, SurvivesFloodsOfOutputConnectionsAndFrames) {
     for (int k = 0; k < 100; ++k) socket.sendFrame(k % 3, "{\"type\":");
   }
   const auto resident = contentOf("/proc/" + std::to_string(program.pid()) + "/status");
-  EXPECT_LE(std::atol(resident.c_str() + resident.find("VmRSS:") + 6), 200 * 1024) << "KiB resident";
+  EXPECT_LE(std::strtol(resident.c_str() + resident.find("VmRSS:") + 6, nullptr, 10), 200 * 1024) << "KiB resident";
   EXPECT_EQ(ask(port, "DELETE", "/terminals/" + flood.text("terminal_id")).status, 204);
   EXPECT_EQ(ask(port, "POST", "/run/command", command("echo on")).text("stdout"), "on\n");
   EXPECT_EQ(program.stop(), 0);
