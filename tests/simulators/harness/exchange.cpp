@@ -149,7 +149,12 @@ bool Exchange::readBody() {
   return true;
 }
 
+void Exchange::begins() {
+  if (beginning_) std::exchange(beginning_, nullptr)();
+}
+
 void Exchange::ends() {
+  begins();
   if (ending_) std::exchange(ending_, nullptr)();
 }
 
@@ -171,8 +176,8 @@ void Exchange::endWithFault() {
 }
 
 void Exchange::respond(int status, std::string_view body, std::string_view contentType, const Headers& headers) {
-  ends();
   status_ = status;
+  ends();
   if (truncateLeft_ >= 0) body = body.substr(0, static_cast<std::size_t>(truncateLeft_));
   std::string whole = headOf(status, status == 204 ? std::string_view{} : contentType, headers);
   if (status != 204) whole += "Content-Length: " + std::to_string(body.size()) + "\r\n";
@@ -189,6 +194,7 @@ void Exchange::respond(int status, std::string_view body, std::string_view conte
 
 void Exchange::begin(int status, std::string_view contentType, const Headers& headers, std::int64_t length) {
   status_ = status;
+  begins();
   sized_ = length >= 0;
   if (sized_ && truncateLeft_ >= 0) length = std::min(length, truncateLeft_);
   const std::string framing = sized_ ? "Content-Length: " + std::to_string(length) : "Transfer-Encoding: chunked";

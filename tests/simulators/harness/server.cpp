@@ -115,21 +115,27 @@ void Server::serve(int fd) {
     bool counted = false;
     std::uint64_t in = 0, out = 0;
     for (std::size_t served = 1; more; ++served) {
-      bool ending = false;
-      Exchange exchange(stream, early, [this, &exchange, &ending] {
-        if (exchange.request.path.starts_with(kControlPrefix)) return;
+      bool control = false, recorded = false, ending = false;
+      const auto note = [&](const Exchange& one) {
         const std::lock_guard lock(mutex_);
-        ending = true;
-        ++ending_;
-      });
+        if (control || std::exchange(recorded, true)) return;
+        record(one);
+        if (!std::exchange(counted, true)) ++stats_.connections;
+      };
+      Exchange exchange(
+          stream, early, [&] { note(exchange); },
+          [&] {
+            const std::lock_guard lock(mutex_);
+            if (!control && !std::exchange(ending, true)) ++ending_;
+          });
       more = exchange.readHead();
       if (!more) break;
+      control = exchange.request.path.starts_with(kControlPrefix);
       if (served >= options_.maxRequestsPerConnection) exchange.close = true;
       more = serveOne(exchange);
-      if (!exchange.request.path.starts_with(kControlPrefix)) {
+      if (!control) {
+        note(exchange);
         const std::lock_guard lock(mutex_);
-        record(exchange);
-        if (!std::exchange(counted, true)) ++stats_.connections;
         stats_.bytesIn += stream.bytesRead() - std::exchange(in, stream.bytesRead());
         stats_.bytesOut += stream.bytesWritten() - std::exchange(out, stream.bytesWritten());
         if (ending && --ending_ == 0) recorded_.notify_all();

@@ -70,9 +70,9 @@ class WebSocket {
 /// One request being answered, on the thread of its connection.
 class Exchange {
  public:
-  /// `ending` is called once, before the peer can see the end of the answer.
-  Exchange(Stream& connection, std::string& early, std::function<void()> ending)
-      : stream(connection), early_(early), ending_(std::move(ending)) {}
+  /// `beginning` is called once, before the peer can see anything of the answer, `ending` before it can see its end.
+  Exchange(Stream& connection, std::string& early, std::function<void()> beginning, std::function<void()> ending)
+      : stream(connection), early_(early), beginning_(std::move(beginning)), ending_(std::move(ending)) {}
 
   Request request;
   Stream& stream;
@@ -103,6 +103,7 @@ class Exchange {
 
  private:
   friend class Server;
+  void begins();
   void ends();
   bool writeHead(const std::string& head);
   void endWithFault();
@@ -113,7 +114,7 @@ class Exchange {
   std::optional<std::string> take(std::size_t most);
 
   std::string& early_;  ///< read from the connection and not used yet
-  std::function<void()> ending_;
+  std::function<void()> beginning_, ending_;
   std::int64_t bodyLeft_ = 0;
   std::int64_t breakAfter_ = -1, truncateLeft_ = -1;
   bool breakWithReset_ = false, quietClose_ = false;
@@ -199,7 +200,7 @@ class Server {
   [[nodiscard]] std::string url() const;
   [[nodiscard]] std::uint64_t connections() const noexcept { return connections_; }
   [[nodiscard]] std::uint64_t requests() const noexcept { return requests_; }
-  /// Both know of every request whose answer's end a peer may have seen.
+  /// Both know of every request of whose answer a peer may have seen something; bytes are those of ended answers.
   [[nodiscard]] ServerStats stats() const;
   [[nodiscard]] std::vector<RequestRecord> recentRequests() const;
   [[nodiscard]] std::vector<Fault> faults() const;

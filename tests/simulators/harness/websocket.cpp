@@ -9,6 +9,7 @@
 namespace computesdk::simulators {
 
 std::unique_ptr<WebSocket> Exchange::upgrade(std::string_view subprotocol) {
+  begins();
   const std::string key = request.header("sec-websocket-key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
   unsigned char digest[SHA_DIGEST_LENGTH];
   SHA1(reinterpret_cast<const unsigned char*>(key.data()), key.size(), digest);
