@@ -28,7 +28,7 @@ class BlaxelProvider : public vendor::test::VendorTest {
 
   [[nodiscard]] ComputeConfig config(StringMap options) const {
     options.insert({{"workspace", std::string(simulators::kBlaxelDefaultWorkspace)}, {"apiUrl", url() + "/v0"}});
-    return configOf("blaxel", std::move(options));
+    return configOf("blaxel", options);
   }
 };
 

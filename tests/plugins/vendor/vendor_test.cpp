@@ -23,10 +23,10 @@ VendorTest::~VendorTest() {
   std::filesystem::remove_all(state_, ignored);
 }
 
-ComputeConfig VendorTest::configOf(std::string provider, StringMap options, StringMap variables) const {
+ComputeConfig VendorTest::configOf(std::string provider, const StringMap& options, StringMap variables) const {
   ComputeConfig config;
   config.provider = std::move(provider);
-  for (auto& [key, value] : options) config.options[key] = std::move(value);
+  for (const auto& [key, value] : options) config.options[key] = value;
   config.stateDirectory = state_;
   config.environment = [variables = std::move(variables)](std::string_view name) -> std::optional<std::string> {
     const auto found = variables.find(std::string(name));

@@ -23,7 +23,7 @@ class VendorTest : public testing::Test {
   ~VendorTest() override;
 
   /// For that provider, with these options, an environment of its own and a state folder that ends with the test.
-  [[nodiscard]] ComputeConfig configOf(std::string provider, StringMap options, StringMap variables = {}) const;
+  [[nodiscard]] ComputeConfig configOf(std::string provider, const StringMap& options, StringMap variables = {}) const;
   simulators::Server& server() { return running_.server(); }
   [[nodiscard]] std::string url() const { return running_.url(); }
   /// A fault for the next requests of a path.
