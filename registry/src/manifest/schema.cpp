@@ -197,7 +197,10 @@ Schema Schema::ofOurs(const char* text) {
 std::optional<SchemaProblem> Schema::check(const rapidjson::Value& value) const {
   // Deciding is quick; finding the words is only for what failed.
   rapidjson::SchemaValidator validator(*compiled_);
-  if (value.Accept(validator)) return std::nullopt;
+  {
+    const std::lock_guard lock(*searching_);
+    if (value.Accept(validator)) return std::nullopt;
+  }
   SchemaProblem problem;
   problem.key = dottedPath(validator.GetInvalidDocumentPointer());
   const Value* node = validator.GetInvalidSchemaPointer().Get(*document_);

@@ -5,6 +5,7 @@
 #include <rapidjson/schema.h>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,7 @@ struct SchemaProblem {
   std::string fix;
 };
 
-/// A schema made ready to check values. Immutable: check from any thread.
+/// A schema made ready to check values. Check from any thread.
 class Schema {
  public:
   /// Errors: E_INVALID_ARGUMENT whose `why` says what cannot be used: `$ref`, and patterns that could cost much to
@@ -45,6 +46,8 @@ class Schema {
 
   std::unique_ptr<rapidjson::Document> document_;
   std::unique_ptr<rapidjson::SchemaDocument> compiled_;
+  /// Held while checking: RapidJSON keeps the state of a pattern's search in the compiled schema itself.
+  std::unique_ptr<std::mutex> searching_ = std::make_unique<std::mutex>();
 };
 
 }  // namespace computesdk::registry

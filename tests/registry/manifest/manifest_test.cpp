@@ -5,7 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <random>
+#include <thread>
+#include <vector>
 
 namespace computesdk::registry {
 namespace {
@@ -188,6 +191,18 @@ TEST(Manifest, ReadingReportsWhatTheSystemSays) {
   EXPECT_THAT(readManifest(folder.path()).error().why, HasSubstr("not a regular file"));
   auto file = folder.write("acme.provider.json", manifestText("acme"));
   EXPECT_TRUE(readManifest(file));
+}
+
+TEST(Manifest, IsReadByManyThreadsAtOnce) {
+  std::vector<std::jthread> readers;
+  std::atomic<int> read = 0;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      for (int n = 0; n < 500; ++n) read += parseManifest(kFull, "/opt/p/e2b.provider.json") ? 1 : 0;
+    });
+  }
+  readers.clear();
+  EXPECT_EQ(read, 2000);
 }
 
 }  // namespace
