@@ -81,7 +81,7 @@ void Transaction::commit() {
 }
 
 Session openFile(const std::string& file, std::span<const Migration> migrations, int busyMs) {
-  Poco::Data::SQLite::Connector::registerConnector();
+  [[maybe_unused]] static const bool registered = (Poco::Data::SQLite::Connector::registerConnector(), true);
   const SetupLock lock(file);
   Session session(Poco::Data::SQLite::Connector::KEY, file);
   session << "PRAGMA busy_timeout = " + std::to_string(busyMs), now;

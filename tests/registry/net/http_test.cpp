@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -163,16 +164,19 @@ TEST_F(HttpTest, UsesConnectionsAgainAndHeadAndEmptyAnswersKeepThem) {
 }
 
 TEST_F(HttpTest, KeepsTheConnectionOfAnAnswerThatIsClosedShortlyBeforeItsEnd) {
-  std::mutex mutex;
-  std::condition_variable changed;
-  int closed = 0;
-  int answered = 0;
-  server.route("GET", "/stream", [&](Exchange& exchange) {
-    std::unique_lock lock(mutex);
-    const int mine = ++answered;
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    int closed = 0;
+    int answered = 0;
+  };
+  const auto state = std::make_shared<State>();  // the last answer may end after this test
+  server.route("GET", "/stream", [state](Exchange& exchange) {
+    std::unique_lock lock(state->mutex);
+    const int mine = ++state->answered;
     exchange.begin(200, "application/x-ndjson");
     exchange.chunk("the last line\n");
-    changed.wait(lock, [&] { return closed == mine; });
+    state->changed.wait(lock, [&] { return state->closed == mine; });
     exchange.end();
   });
   constexpr int kCount = 20;
@@ -182,9 +186,9 @@ TEST_F(HttpTest, KeepsTheConnectionOfAnAnswerThatIsClosedShortlyBeforeItsEnd) {
     EXPECT_EQ(client.next().kind, CSDK_HTTP_HEAD);
     EXPECT_EQ(client.next().kind, CSDK_HTTP_DATA);
     EXPECT_EQ(client.call->close(request, 0, {}), CSDK_OK);
-    const std::lock_guard lock(mutex);
-    closed = i;
-    changed.notify_all();
+    const std::lock_guard lock(state->mutex);
+    state->closed = i;
+    state->changed.notify_all();
   }
   // How many wait for their end at the same time depends on the machine; it was one for each request.
   EXPECT_LT(server.connections(), static_cast<std::size_t>(kCount));
