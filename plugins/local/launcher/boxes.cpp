@@ -117,6 +117,13 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
     refuse(host, Step::kFull, place == nullptr ? sys::kEmfile : sys::kEexist);
     return;
   }
+  if (launcher.boxCount == 0) {
+    if (const int held = holdLayers(*launcher.config); held < 0) {
+      releaseLayers(*launcher.config);
+      refuse(host, Step::kTemplateMount, -held);
+      return;
+    }
+  }
   Box& box = *place;
   const int index = launcher.boxes.indexOf(box);
   const std::uint32_t generation = box.generation + 1;
@@ -143,6 +150,7 @@ void createBox(const protocol::CreateRequest& request, ReceivedFds& fds) {
   sys::closeFd(birth.oomControl);
   if (result < 0) {
     removeGroups(box);
+    if (launcher.boxCount == 0) releaseLayers(*launcher.config);
     return;
   }
   box.used = true;
@@ -263,7 +271,7 @@ void boxEnded(int index) {
   if (launcher.config->bubblewrap && innerOf(box.process) < 0) tellComplaint(index);
   closeAll(box.process);
   box.used = false;
-  --launcher.boxCount;
+  if (--launcher.boxCount == 0) releaseLayers(*launcher.config);
   const bool killed = (status & 0x7f) != 0;
   if (killed && !launcher.config->isolated) endOrphans();
   const protocol::ReplyBody ended{0, Step::kNone, launcher.hostGone && launcher.boxCount == 0};

@@ -26,6 +26,7 @@ struct UserMount {
 struct Layer {
   const char* folder;
   int tree;
+  int held;  // the folder, open; locked while a sandbox lives, so that the snapshot is not removed under it
 };
 
 // A folder of the base, by its name at the top, that every sandbox may write in its own way.
@@ -66,6 +67,12 @@ inline Outcome failed(protocol::Step step, sys::Word error) { return {step, stat
 
 // `arguments`: how many words the program was started with, its name among them.
 int helperMain(int arguments);
+
+// Locks the layers for the first sandbox that wants them. Negative errno: -EAGAIN while the snapshot is being removed,
+// -ENOENT once it is.
+int holdLayers(const Config& config);
+// When the last sandbox is gone.
+void releaseLayers(const Config& config);
 
 // Builds the read-only root that every sandbox of this launcher starts from, and enters it. Caller: the launcher,
 // in its own mount namespace. Afterwards nothing of the host's tree is in reach but what was put in.

@@ -41,7 +41,7 @@ Outcome readOrders() {
     const protocol::StartMount& mount = request.mounts[i];
     config.mounts[config.mountCount++] = {mount.source.data, mount.target.data, mount.writable, -1};
   }
-  for (std::uint32_t i = 0; i < body.layers; ++i) config.layers[config.layerCount++] = {request.layers[i].data, -1};
+  for (std::uint32_t i = 0; i < body.layers; ++i) config.layers[config.layerCount++] = {request.layers[i].data, -1, -1};
   config.registry = fds.take(0);
   int next = 1, last = -1;
   for (std::size_t i = 0; i < limits::kControllers; ++i) {

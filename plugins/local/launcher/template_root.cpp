@@ -292,11 +292,8 @@ Outcome openTrees(Config& config) {
     if (sealed < 0) return failed(Step::kTemplateMount, sealed);
   }
   for (int i = 0; i < config.layerCount; ++i) {
-    // Kept open, and so locked, until the launcher ends: the snapshot cannot be removed as long.
-    const int folder = sys::openAt(AT_FDCWD, config.layers[i].folder, O_RDONLY | O_DIRECTORY);
-    sys::Word locked = folder;
-    if (folder >= 0) locked = sys::call(__NR_flock, folder, 1 | 4 /* LOCK_SH | LOCK_NB */);
-    if (locked < 0) return failed(Step::kTemplateMount, locked);
+    config.layers[i].held = sys::openAt(AT_FDCWD, config.layers[i].folder, O_RDONLY | O_DIRECTORY);
+    if (config.layers[i].held < 0) return failed(Step::kTemplateMount, config.layers[i].held);
     const sys::Word tree = sys::call(__NR_open_tree, AT_FDCWD, sys::word(config.layers[i].folder), kClone);
     if (tree < 0) return failed(Step::kTemplateMount, tree);
     config.layers[i].tree = static_cast<int>(tree);
@@ -312,6 +309,23 @@ Outcome openTrees(Config& config) {
     if (sealed < 0) return failed(Step::kUserMount, sealed);
   }
   return {};
+}
+
+int holdLayers(const Config& config) {
+  for (int i = 0; i < config.layerCount; ++i) {
+    const int folder = config.layers[i].held;
+    const sys::Word locked = sys::call(__NR_flock, folder, 1 | 4 /* LOCK_SH | LOCK_NB */);
+    if (locked < 0) return static_cast<int>(locked);
+    struct statx status {};
+    const sys::Word known = sys::call(__NR_statx, folder, sys::word(""), kEmptyPath, STATX_NLINK, sys::word(&status));
+    if (known < 0) return static_cast<int>(known);
+    if (status.stx_nlink == 0) return -sys::kEnoent;
+  }
+  return 0;
+}
+
+void releaseLayers(const Config& config) {
+  for (int i = 0; i < config.layerCount; ++i) sys::call(__NR_flock, config.layers[i].held, 8 /* LOCK_UN */);
 }
 
 Outcome buildTemplateRoot(Config& config) {

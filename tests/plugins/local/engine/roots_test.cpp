@@ -259,7 +259,16 @@ TEST_F(RootsTest, SnapshotsAreRemovedOnlyWhenNothingLiesOverThem) {
     const auto user = restore(snapshot.id);
     EXPECT_EQ(engine_.removeSnapshot(snapshot.id).error().kind, ErrorClass::kFailedPrecondition);
     ASSERT_TRUE(user->destroy().ok());
+    const auto next = restore(snapshot.id);
+    EXPECT_EQ(shell(*next, "echo on").out, "on\n");
+    EXPECT_EQ(engine_.removeSnapshot(snapshot.id).error().kind, ErrorClass::kFailedPrecondition);
+    ASSERT_TRUE(next->destroy().ok());
   }
+  // At once, though the launcher stays for the next sandbox.
+  EXPECT_TRUE(engine_.removeSnapshot(snapshot.id).ok());
+  CreateSpec removed;
+  removed.snapshotId = snapshot.id;
+  EXPECT_EQ(engine_.create(removed).error().kind, ErrorClass::kNotFound);
   EXPECT_EQ(engine_.removeSnapshot("snap-0123456789abcdef").error().kind, ErrorClass::kNotFound);
   EXPECT_EQ(engine_.removeSnapshot("../../etc").error().kind, ErrorClass::kInvalidArgument);
   CreateSpec lost;
