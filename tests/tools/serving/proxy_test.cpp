@@ -30,7 +30,6 @@ class ProxyTest : public ServerTest {
                            });
                  })
         .streamBody()
-        .bodyLimit(1u << 30)
         .raw();
   }
   ~ProxyTest() override {

@@ -64,6 +64,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void headDone();
   std::string checkHead();
   void route();
+  [[nodiscard]] std::uint64_t mostBody() const;
   void applyLimits();
   bool wantsContinue();
   void dispatch();

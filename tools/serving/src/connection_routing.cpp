@@ -2,6 +2,7 @@
 #include "owed.hpp"
 
 #include <exception>
+#include <limits>
 
 namespace computesdk::serving {
 namespace {
@@ -117,11 +118,18 @@ void Connection::route() {
   }
 }
 
+/// A body that is passed on piece by piece is held nowhere, so nothing but its route limits it.
+std::uint64_t Connection::mostBody() const {
+  if (route_ != nullptr && route_->maxBody) return *route_->maxBody;
+  if (route_ != nullptr && route_->streamsBody) return std::numeric_limits<std::uint64_t>::max();
+  return server_->options.bodyLimit;
+}
+
 /// Decides what becomes of the body.
 void Connection::applyLimits() {
   const MessageHead& head = parser_->head();
   const bool continues = !http10_ && hasBody_ && request_.headers.hasToken("Expect", "100-continue");
-  bodyLimit_ = route_ != nullptr && route_->maxBody ? *route_->maxBody : server_->options.bodyLimit;
+  bodyLimit_ = mostBody();
   if (early_) {
     if (hasBody_ && (continues || head.chunked || *head.contentLength > kSmallBody)) {
       respond(std::move(*std::exchange(early_, std::nullopt)));

@@ -35,7 +35,8 @@ struct Route {
 
   /// Up to so many bytes of body; more is answered with 413.
   Route& bodyLimit(std::uint64_t bytes);
-  /// Body by Reply::readBody instead of in Request::body. Only for asynchronous handlers.
+  /// Body by Reply::readBody instead of in Request::body, of any length unless bodyLimit() says. Only for asynchronous
+  /// handlers.
   Route& streamBody();
   /// Serves without the hooks (health checks, open pages).
   Route& open();
