@@ -98,7 +98,7 @@ Result<std::string> resolveProvider(const ProviderChoice& choice) {
     if (choice.loaded(choice.body)) return choice.body;
   } else {
     const std::string name = choice.header.empty() ? "computesdk" : choice.header;
-    if (choice.loaded(name)) return name;
+    if (choice.loaded(name) && !(choice.standIns && isCarrier(name))) return name;
     if (const auto alias = choice.aliases.find(name); alias != choice.aliases.end()) return alias->second;
     if (isCarrier(name)) return choice.fallback;
   }

@@ -40,14 +40,16 @@ Result<OptionMap> credentialsFrom(const HeaderLookup& headers, std::string_view 
 
 /// What decides which provider makes a sandbox.
 struct ProviderChoice {
-  std::string body;    ///< the field `provider` of the request; empty: not given
-  std::string header;  ///< X-Provider; empty: not given
+  std::string body;       ///< the field `provider` of the request; empty: not given
+  std::string header;     ///< X-Provider; empty: not given
+  bool standIns = false;  ///< the credentials that came for `header` are none of that provider's
   std::string fallback = "local";
   std::map<std::string, std::string> aliases;
   std::function<bool(std::string_view name)> loaded;
   std::vector<std::string> loadedNames;  ///< for the message
 };
-/// The provider that serves. Errors: E_UNKNOWN_PROVIDER, naming the one asked for and the loaded ones.
+/// The provider that serves. A name with stand-ins for credentials carries the request, whatever is loaded. Errors:
+/// E_UNKNOWN_PROVIDER, naming the one asked for and the loaded ones.
 Result<std::string> resolveProvider(const ProviderChoice& choice);
 
 }  // namespace computesdk::gateway

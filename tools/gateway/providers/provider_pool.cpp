@@ -92,6 +92,16 @@ std::vector<std::string> ProviderPool::secretKeys(std::string_view name) const {
   return keys;
 }
 
+bool ProviderPool::standIns(std::string_view name, const OptionMap& credentials) const {
+  const auto manifest = registry_->manifest(name);
+  return manifest && std::ranges::any_of(credentials, [&](const auto& credential) {
+           const auto* value = std::get_if<std::string>(&credential.second);
+           const registry::ConfigEntry* entry = manifest->findConfig(credential.first);
+           if (value == nullptr || entry == nullptr || !entry->secret) return false;
+           return *value == "any" || (entry->prefixStrict && !value->starts_with(entry->prefix));
+         });
+}
+
 OptionMap ProviderPool::knownOptions(std::string_view name, const OptionMap& options) const {
   const auto manifest = registry_->manifest(name);
   if (!manifest || options.empty() || manifest->optionsSchema.empty()) return options;

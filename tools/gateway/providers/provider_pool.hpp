@@ -51,6 +51,9 @@ class ProviderPool {
   [[nodiscard]] std::vector<std::string> names() const;
   /// Keys of a provider's configuration that are secret.
   [[nodiscard]] std::vector<std::string> secretKeys(std::string_view name) const;
+  /// Whether credentials are stand-ins, which clients send that insist on some: the word `any`, or of another form than
+  /// the provider gives out.
+  [[nodiscard]] bool standIns(std::string_view name, const OptionMap& credentials) const;
   /// Those of the vendor's options that the provider says it knows; all of them when it does not say which it knows.
   [[nodiscard]] OptionMap knownOptions(std::string_view name, const OptionMap& options) const;
   /// `credentials` may be empty: the gateway's own configuration. May block. Errors: those of Registry::openProvider.

@@ -119,6 +119,11 @@ Result<std::string> Sandboxes::providerOf(const Caller& caller, SandboxOptions& 
   ProviderChoice choice;
   choice.body = options.provider;
   choice.header = caller.providerHeader;
+  if (choice.body.empty()) {
+    const auto secrets = pool_.secretKeys(choice.header);
+    const auto given = credentialsFrom(caller.headers, choice.header, secrets, settings_.clientUrls);
+    choice.standIns = given && pool_.standIns(choice.header, *given);
+  }
   choice.fallback = settings_.defaultProvider;
   choice.aliases = settings_.providerAliases;
   choice.loaded = [this](std::string_view name) { return pool_.loaded(name); };

@@ -37,6 +37,20 @@ TEST(ProviderChoice, LoadedThenAliasThenCarrier) {
   EXPECT_EQ(resolveProvider(choice("", "nosuch")).error().code, ErrorCode::unknownProvider);
 }
 
+TEST(ProviderChoice, AStandInForAKeyMakesTheNameACarrier) {
+  auto placeholder = choice("", "e2b");
+  placeholder.loaded = [](std::string_view) { return true; };
+  EXPECT_EQ(resolveProvider(placeholder).value(), "e2b");
+  placeholder.standIns = true;
+  EXPECT_EQ(resolveProvider(placeholder).value(), "local");
+  placeholder.aliases["e2b"] = "acme";
+  EXPECT_EQ(resolveProvider(placeholder).value(), "acme");
+  placeholder.header = "acme";  // no client sends this name unasked
+  EXPECT_EQ(resolveProvider(placeholder).value(), "acme");
+  placeholder.body = "e2b";
+  EXPECT_EQ(resolveProvider(placeholder).value(), "e2b");
+}
+
 Result<OptionMap> credentials(const std::map<std::string, std::string>& headers, std::string_view provider,
                               const std::vector<std::string>& secrets = {}, bool addresses = false) {
   return credentialsFrom(
