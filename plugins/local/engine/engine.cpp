@@ -107,14 +107,8 @@ struct Engine::Impl {
     }
     auto started = Launcher::start(key, *folder, groups);
     if (started.ok()) launchers.push_back(*started);
-    for (auto it = launchers.begin(); launchers.size() > kKeptLaunchers && it != launchers.end();) {
-      it = it->use_count() == 1 ? launchers.erase(it) : std::next(it);  // the oldest that nobody uses
-    }
     return started;
   }
-
-  // Of sandboxes that differ in snapshot, template or mounts: a host that lives long sees many.
-  static constexpr std::size_t kKeptLaunchers = 8;
 
   EngineOptions options;
   GroupSource groups;

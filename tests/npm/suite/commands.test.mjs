@@ -63,7 +63,7 @@ describe('commands', () => {
         seen.push(text)
         if (text.includes('one')) sandbox.runCommand('echo go > gate') // it is told to go on only once it was heard
       },
-      onStderr: (text) => seen.push(`err:${text}`), env: { A: 'b' }, cwd: '.', timeout: 20,
+      onStderr: (text) => seen.push(`err:${text}`), env: { A: 'b' }, cwd: '.',
     })
     assert.deepEqual([result.stdout, result.stderr, result.exitCode], ['one\ntwo ü\n', 'bad\n', 5])
     assert.ok(seen.includes('err:bad\n') && seen[0] === 'one\n')

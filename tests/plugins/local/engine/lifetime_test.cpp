@@ -346,18 +346,6 @@ TEST_F(LifetimeTest, mounts) {
   EXPECT_EQ(shell(*sandbox, "touch /tmp/still; echo $?").out, "0\n");
 }
 
-TEST_F(LifetimeTest, launchersOfManyKindsDoNotPileUp) {
-  const auto kept = make();
-  const std::size_t processes = launchers().size();  // of one
-  for (int kind = 0; kind < 20; ++kind) {
-    CreateSpec spec;
-    spec.mounts = {{"/usr/share", "/mnt/kind" + std::to_string(kind), false}};
-    EXPECT_EQ(shell(*make(spec), "echo on").out, "on\n");
-  }
-  EXPECT_TRUE(eventually([&] { return launchers().size() <= 8 * processes; })) << launchers().size();
-  EXPECT_EQ(shell(*kept, "echo on").out, "on\n");
-}
-
 TEST_F(LifetimeTest, probeTellsWhatIsThere) {
   const ProbeReport report = engine_.probe();
   EXPECT_TRUE(report.available) << report.refusal.message;
