@@ -60,16 +60,21 @@ Sizes smokeSizes() {
   return sizes;
 }
 
-/// Each WebSocket takes a descriptor here.
-void raiseLimit() {
+/// Each WebSocket takes a descriptor here and two in the gateway, which has the same limit, and so has the launcher.
+void raiseLimit(const Sizes& sizes) {
+  const rlim_t needed = 2 * sizes.sockets + 512;
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) throw Problem("the limit of descriptors cannot be read");
+  if (limit.rlim_max < needed) {
+    throw Problem("the hard limit of descriptors is " + std::to_string(limit.rlim_max) + ", and " +
+                  std::to_string(needed) + " are needed: raise it (ulimit -Hn, LimitNOFILE=)");
+  }
   limit.rlim_cur = limit.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void measureParts(const Sizes& sizes, const std::set<std::string>& wanted, bool check) {
-  raiseLimit();
+  raiseLimit(sizes);
   const Scratch scratch;
   World world(scratch);
   Report report;
@@ -91,7 +96,8 @@ void measureParts(const Sizes& sizes, const std::set<std::string>& wanted, bool 
 int main(int argc, char** argv) {
   using computesdk::bench::Sizes;
   const bool smoke = argc == 2 && std::strcmp(argv[1], "--smoke") == 0;
-  const int rounds = argc >= 3 && std::strcmp(argv[1], "--n") == 0 ? std::atoi(argv[2]) : 0;
+  const int rounds =
+      argc >= 3 && std::strcmp(argv[1], "--n") == 0 ? static_cast<int>(std::strtol(argv[2], nullptr, 10)) : 0;
   if (!smoke && rounds <= 0) {
     std::fprintf(stderr, "usage: gateway_bench --n N [PART...] | --smoke\n");
     return 2;
