@@ -8,7 +8,7 @@ namespace {
 using protocol::FrameType;
 
 struct Direction {
-  int pipe[2];
+  int pipe[2];       // only while bytes wait in it; else -1
   std::size_t held;  // bytes in the pipe
   bool ended;        // the source said end
   bool shut;         // and so did we, to the target
@@ -26,6 +26,8 @@ struct Tunnel {
 
 Slots<Tunnel, kMaxTunnels> tunnels;
 bool anyPending;
+// Empty, for whoever has something to move next: a tunnel that is idle has its two sockets and nothing more.
+int sparePipe[2] = {-1, -1};
 
 void closeTunnel(Tunnel& tunnel) {
   for (int i = 0; i < 2; ++i) {
@@ -56,8 +58,34 @@ sys::Word splice(int from, int to, std::size_t size) {
   return sys::call(__NR_splice, from, 0, to, 0, sys::Word(size), kMove | kNonblock);
 }
 
-// Moves what can be moved one way. False: the connection is broken.
-bool pump(Tunnel& tunnel, int from) {
+bool takePipe(Direction& way) {
+  if (way.pipe[0] >= 0) return true;
+  if (sparePipe[0] >= 0) {
+    for (int i = 0; i < 2; ++i) {
+      way.pipe[i] = sparePipe[i];
+      sparePipe[i] = -1;
+    }
+    return true;
+  }
+  if (sys::pipe2(way.pipe, O_CLOEXEC | O_NONBLOCK) >= 0) return true;
+  way.pipe[0] = way.pipe[1] = -1;
+  return false;
+}
+
+void givePipeBack(Direction& way) {
+  if (way.held > 0 || way.pipe[0] < 0) return;
+  for (int i = 0; i < 2; ++i) {
+    if (sparePipe[i] < 0) {
+      sparePipe[i] = way.pipe[i];
+    } else {
+      sys::closeFd(way.pipe[i]);
+    }
+    way.pipe[i] = -1;
+  }
+}
+
+// Moves what can be moved one way, through the pipe. False: the connection is broken.
+bool pumpThrough(Tunnel& tunnel, int from) {
   constexpr std::size_t kPipe = 65536;
   Direction& way = tunnel.way[from];
   const int source = tunnel.side[from], target = tunnel.side[1 - from];
@@ -99,6 +127,15 @@ bool pump(Tunnel& tunnel, int from) {
     sys::call(__NR_shutdown, target, 1 /* SHUT_WR */);
   }
   return true;
+}
+
+bool pump(Tunnel& tunnel, int from) {
+  Direction& way = tunnel.way[from];
+  if (way.shut) return true;
+  if (!takePipe(way)) return false;
+  const bool good = pumpThrough(tunnel, from);
+  givePipeBack(way);
+  return good;
 }
 
 void run(Tunnel& tunnel) {
@@ -191,13 +228,6 @@ void tunnelCallAnswered(int index) {
   tunnel.side[1] = fds.take(0);
   sys::closeFd(tunnel.call);
   tunnel.call = -1;
-  for (Direction& way : tunnel.way) {
-    if (sys::pipe2(way.pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
-      way.pipe[0] = way.pipe[1] = -1;
-      closeTunnel(tunnel);
-      return;
-    }
-  }
   constexpr std::uint32_t kEdge = 1U << 31;
   for (int side = 0; side < 2; ++side) {
     sys::fcntl(tunnel.side[side], 4 /* F_SETFL */, O_NONBLOCK);

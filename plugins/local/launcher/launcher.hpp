@@ -8,7 +8,7 @@ namespace computesdk::local {
 constexpr int kMaxBoxes = 2048;
 constexpr int kMaxLinks = 4096;
 constexpr int kMaxForwards = 16;
-constexpr int kMaxTunnels = 1024;
+constexpr int kMaxTunnels = 16384;
 
 enum class Topic : std::uint8_t { kHost, kTimer, kBoxEnded, kKnock, kLink, kForward, kTunnelCall, kTunnelSide };
 constexpr std::uint64_t topicKey(Topic topic, int index, int part = 0, std::uint32_t generation = 0) {

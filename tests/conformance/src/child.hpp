@@ -38,6 +38,7 @@ class Child {
   std::optional<std::string> readLine(std::chrono::milliseconds limit);
   /// Ends its input.
   void closeInput() { input_.close(); }
+  [[nodiscard]] pid_t pid() const { return pid_; }
   /// Kills the whole group.
   void kill();
 

@@ -150,6 +150,27 @@ TEST_F(LimitsTest, AClientThatTakesNothingIsCutOff) {
   EXPECT_TRUE(gone.wait());
 }
 
+TEST_F(LimitsTest, AClientThatAsksAheadAndDoesNotReadWaits) {
+  constexpr int kAhead = 200;  // requests that come in one piece
+  std::atomic<int> served = 0;
+  const std::string filling(256u << 10, 'x');
+  router.on("GET", "/large", [&](const Request&) { return Response::text(200, std::to_string(++served) + filling); });
+  start();
+  RawClient deaf = connect();
+  std::string requests;
+  for (int i = 0; i < kAhead; ++i) requests += get("/large");
+  deaf.send(requests);
+  // Others are served meanwhile. What the kernel takes of the answers is some of their 50 MB.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(statusOf(ask(get("/health"))), 200);
+  EXPECT_LT(served, kAhead / 2);
+  // Once it reads, it gets all of them in their order.
+  for (int i = 1; i <= kAhead; ++i) {
+    const std::string answer = deaf.answer();
+    ASSERT_EQ(statusOf(answer), 200);
+    ASSERT_EQ(bodyOf(answer), std::to_string(i) + filling);
+  }
+}
+
 TEST_F(LimitsTest, MoreConnectionsThanAllowedWait) {
   options.maxConnections = 2;
   start();

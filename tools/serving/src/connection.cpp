@@ -8,6 +8,9 @@ namespace {
 constexpr std::size_t kReadPiece = 64u << 10;
 /// What a client may send ahead while its request is being answered.
 constexpr std::size_t kPipeline = 64u << 10;
+/// Bytes of answers that a client has not taken while its next request is looked at: without a bound, one that asks
+/// ahead and never reads would fill the memory.
+constexpr std::size_t kAnswersAhead = 256u << 10;
 /// What is thrown away after a last answer, so that closing does not destroy it on its way.
 constexpr std::size_t kLinger = 4u << 20;
 
@@ -69,7 +72,7 @@ bool Connection::advance(std::string_view& bytes) {
   if (closing()) return false;
   switch (input_) {
     case Input::idle:
-      if (answer_ != Answer::none || server_->stopping()) return false;
+      if (answer_ != Answer::none || server_->stopping() || crowded()) return false;
       // An empty line before a request is an old mistake of clients.
       while (!bytes.empty() && (bytes.front() == '\r' || bytes.front() == '\n')) bytes.remove_prefix(1);
       if (bytes.empty()) return false;
@@ -152,9 +155,20 @@ void Connection::deliverBody() {
 bool Connection::wantsInput() const noexcept {
   if (life_ != Life::open || eof_ || closing()) return false;
   if (input_ == Input::body && streamed_) return bodyReader_ != nullptr;
-  if (input_ != Input::full) return true;
+  if (input_ != Input::full) return !crowded();
   // Reading on tells when the client goes away. After an upgrade request the bytes belong to somebody else.
   return in_.size() < kPipeline && !upgrade_;
+}
+
+bool Connection::crowded() const noexcept {
+  return input_ == Input::idle && answer_ == Answer::none && outBytes_ > kAnswersAhead;
+}
+
+/// The client has taken something: its next request may be looked at.
+void Connection::resume() {
+  if (life_ != Life::open || input_ != Input::idle || answer_ != Answer::none || processing_ || crowded()) return;
+  if (!in_.empty()) return process({});
+  if (wantsInput()) readMore();
 }
 
 void Connection::readBody(std::uint64_t number, BodyReader reader) {

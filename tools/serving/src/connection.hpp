@@ -52,10 +52,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool takePiece(std::string_view piece);
   void deliverBody();
   [[nodiscard]] bool wantsInput() const noexcept;
+  void resume();
   /// The last answer is given.
   [[nodiscard]] bool closing() const noexcept {
     return life_ == Life::lingering || (answer_ == Answer::complete && !keepAlive_);
   }
+  /// So much waits for the client that its next request must wait too.
+  [[nodiscard]] bool crowded() const noexcept;
   void ended();
   void broken();
   void expectWithin(std::chrono::milliseconds limit) { deadline_ = Clock::now() + limit; }
@@ -128,6 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // What goes out.
   std::vector<std::string> out_;
   std::size_t outOffset_ = 0;  ///< in the first piece
+  std::size_t outBytes_ = 0;   ///< in all of them, without what was written
   bool writing_ = false;
   Clock::time_point writeDeadline_ = Clock::time_point::max();
   std::vector<std::function<void(bool)>> taken_;  ///< called when everything is written

@@ -103,6 +103,7 @@ void Connection::tellGone() {
 
 void Connection::enqueue(std::string bytes) {
   if (bytes.empty()) return;
+  outBytes_ += bytes.size();
   if (!out_.empty() && out_.back().size() + bytes.size() <= kSmallPiece) {
     out_.back() += bytes;
   } else {
@@ -129,6 +130,7 @@ void Connection::flush() {
   writeDeadline_ = Clock::now() + server_->options.writeTimeout;
   const std::string_view piece = std::string_view(out_.front()).substr(outOffset_, kWritePiece);
   outOffset_ += piece.size();
+  outBytes_ -= piece.size();
   server_->bytesOut.add(piece.size());
   stream_->asyncWrite(piece, [self = shared_from_this()](std::error_code error) {
     self->writing_ = false;
@@ -149,6 +151,7 @@ void Connection::written(std::error_code error) {
     if (life_ == Life::dead || writing_) return;
   }
   flush();
+  resume();
 }
 
 void Connection::answerComplete() {
@@ -180,7 +183,7 @@ void Connection::nextRequest() {
     server_->loop.post([self = shared_from_this()] {
       if (self->life_ == Life::open && !self->processing_) self->process({});
     });
-  } else {
+  } else if (wantsInput()) {
     readMore();
   }
 }
@@ -226,6 +229,7 @@ void Connection::closeNow() {
   if (answer_ == Answer::owed || answer_ == Answer::begun) record(answer_ == Answer::begun ? status_ : 0);
   stream_->close();
   out_.clear();
+  outBytes_ = 0;
   in_.clear();
   for (auto& taken : std::exchange(taken_, {})) {
     server_->loop.post([taken = std::move(taken)] { taken(false); });

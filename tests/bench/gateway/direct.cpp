@@ -1,0 +1,58 @@
+#include "direct.hpp"
+
+#include "world.hpp"
+
+#include <computesdk/computesdk.hpp>
+
+#include <unistd.h>
+
+namespace computesdk::bench {
+namespace {
+
+constexpr int kDirectTries = 600;
+
+ComputeConfig directConfig() {
+  ComputeConfig config;
+  config.provider = "local";
+  return config;
+}
+
+}  // namespace
+
+struct DirectSandboxes::Parts {
+  Compute compute{directConfig()};
+  std::vector<Sandbox> sandboxes;
+};
+
+DirectSandboxes::DirectSandboxes(std::size_t count) : parts_(std::make_unique<Parts>()) {
+  for (std::size_t i = 0; i < count; ++i) {
+    parts_->sandboxes.push_back(parts_->compute.sandbox().create({.dieWithHost = true}));
+    run(i, "true");
+  }
+}
+
+DirectSandboxes::~DirectSandboxes() = default;
+
+void DirectSandboxes::run(std::size_t which, const std::string& command) const {
+  const CommandResult result = parts_->sandboxes[which].runCommand(command);
+  if (result.exitCode != 0) throw Problem("a command by direct exec ended with " + std::to_string(result.exitCode));
+}
+
+std::uint16_t DirectSandboxes::portServer(std::size_t which) const {
+  Sandbox& sandbox = parts_->sandboxes[which];
+  sandbox.filesystem().writeFile("/tmp/port_server.py", kPortServer);
+  (void)sandbox.runCommand("exec python3 /tmp/port_server.py", RunOptions{.background = true});
+  const std::string url = sandbox.getUrl({.port = kServedPort});
+  const auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
+  for (int i = 0; i < kDirectTries; ++i) {
+    try {
+      Caller caller(port);
+      if (caller.ask(requestText("GET", "/1")).status == 200) return port;
+    } catch (const Problem&) {  // it does not listen yet: the forwarder closes the connection
+      ::usleep(50'000);
+    }
+  }
+  throw Problem("the server in the direct sandbox does not answer");
+}
+
+}  // namespace computesdk::bench
