@@ -6,7 +6,6 @@
 #include "sandboxes/failures.hpp"
 
 #include <atomic>
-#include <limits>
 #include <utility>
 
 namespace computesdk::gateway {
@@ -18,8 +17,6 @@ constexpr std::chrono::milliseconds kStartTime = std::chrono::seconds(15);
 /// The daemon keeps idle connections open much longer than this.
 constexpr auto kIdleTime = std::chrono::seconds(20);
 constexpr std::size_t kIdleStreams = 8;
-/// How much a sandbox takes is its own matter: bodies pass through piece by piece.
-constexpr std::uint64_t kAnyLength = std::numeric_limits<std::uint64_t>::max();
 /// Stands where a token was that the daemon must not see; it opens nothing.
 constexpr std::string_view kRefusedToken = "refused-by-the-gateway";
 
@@ -57,8 +54,8 @@ void SandboxProxy::addPathRoutes(serving::Router& router) {
     if (!address) return void(reply.send(failureAnswer(sandboxMissing(request.capture("id")), true)));
     serve(std::move(request), std::move(reply), std::move(*address));
   };
-  router.onAsync("*", "/s/:id", handler).streamBody().bodyLimit(kAnyLength).open();
-  router.onAsync("*", "/s/:id/**", handler).streamBody().bodyLimit(kAnyLength).open();
+  router.onAsync("*", "/s/:id", handler).streamBody().open();
+  router.onAsync("*", "/s/:id/**", handler).streamBody().open();
 }
 
 void SandboxProxy::addHostRoutes(serving::Router& router, std::string domain) {
@@ -71,7 +68,6 @@ void SandboxProxy::addHostRoutes(serving::Router& router, std::string domain) {
                  serve(std::move(request), std::move(reply), std::move(*address));
                })
       .streamBody()
-      .bodyLimit(kAnyLength)
       .open();
 }
 
