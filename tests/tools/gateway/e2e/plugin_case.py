@@ -108,9 +108,11 @@ class PluginCase(unittest.TestCase):
         for field, value in (("timeout", "soon"), ("timeout", -1), ("name", 5), ("metadata", []), ("envs", {"A": []}),
                              ("provider", 1), ("overlays", {}), ("servers", [1]), ("directory", "relative"),
                              ("snapshotId", {}), ("templateId", False)):
-            self.assertIn(f'"{field}"', self.failure(create({"provider": "shell"} | {field: value}), 400, "invalid_argument"))
+            said = self.failure(create({"provider": "shell"} | {field: value}), 400, "invalid_argument")
+            self.assertIn(f'"{field}"', said)
         for body in (b"{", b"[]", b"\"text\"", b"\xff\xfe"):
-            self.assertIn("JSON", self.failure(create(body), 400, "invalid_argument"))
+            said = self.failure(create(body), 400, "invalid_argument")
+            self.assertIn("JSON", said)
         for call, body in (("find-or-create", {}), ("find", {"name": ""})):
             answer = self.ask("POST", f"/v1/sandboxes/{call}", body)
             self.assertIn('"name"', self.failure(answer, 400, "invalid_argument"))

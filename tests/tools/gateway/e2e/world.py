@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -82,15 +83,15 @@ class Simulator:
     def __init__(self, program, folder, key):
         self.home = home(folder, "simulator")
         self.certificate = str(self.home / "cert.pem")
-        private = str(self.home / "key.pem")
+        self.private = str(self.home / "key.pem")
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-             "2", "-subj", f"/CN={DOMAIN}", "-addext", f"subjectAltName=DNS:*.{DOMAIN}", "-keyout", private, "-out",
+             "2", "-subj", f"/CN={DOMAIN}", "-addext", f"subjectAltName=DNS:*.{DOMAIN}", "-keyout", self.private, "-out",
              self.certificate], check=True, stderr=subprocess.DEVNULL)
         # It ends with its standard input, that is with this process at the latest.
         self.process = subprocess.Popen(
-            [program, "--certificate", self.certificate, "--key", private], env=environment(self.home, {"E2B_API_KEY": key}),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [program, "--certificate", self.certificate, "--key", self.private],
+            env=environment(self.home, {"E2B_API_KEY": key}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         assert "listening on " in line, f"the simulator did not start: {line!r}"
         self.port = int(line.rsplit(":", 1)[1])
@@ -118,6 +119,8 @@ class Proxy:
         self.target = port
         self.asked = []
         self.refused = None  # how targets begin that it does not connect to
+        self.others = {}  # how targets begin that lead to another port
+        self.apart = set()  # connections to these
         self.alive = set()  # connections whose server has not ended
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
@@ -144,7 +147,10 @@ class Proxy:
         if self.refused and target.startswith(self.refused):
             with client:
                 return client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+        port = next((self.others[start] for start in self.others if target.startswith(start)), self.target)
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            if port != self.target:
+                self.apart.add(server)
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=self.carry, args=(client, server), daemon=True)
             back.start()
@@ -164,6 +170,54 @@ class Proxy:
     def stop(self):
         self.listening.shutdown(socket.SHUT_RDWR)
         self.listening.close()
+
+
+class Daemon:
+    """Answers in the place of a sandbox's daemon, and keeps connections until it drops them."""
+
+    def __init__(self, certificate, private):
+        self.connections = []
+        connections = self.connections
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self):
+                super().setup()
+                connections.append(self.connection)
+
+            def do_GET(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                text = json.dumps({"data": {"connection": connections.index(self.connection) + 1}}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_POST = do_GET
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, private)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def drop(self):
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def stop(self):
+        self.drop()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 class Gateway:
