@@ -8,6 +8,7 @@
 #include "access/api_keys.hpp"
 #include "api/api.hpp"
 #include "core/json.hpp"
+#include "net/proxy.hpp"
 #include "proxy/sandbox_proxy.hpp"
 #include "sandboxes/failures.hpp"
 #include "sandboxes/sandboxes.hpp"
@@ -58,6 +59,7 @@ struct Gateway::Parts {
   Options options;
   std::shared_ptr<Store> store;
   std::unique_ptr<ProviderPool> pool;
+  registry::NetworkSettings network;  ///< proxies and authorities, as the providers' own requests have them
   std::unique_ptr<LiveSandboxes> live;
   std::unique_ptr<Sandboxes> sandboxes;
   std::unique_ptr<ApiKeys> keys;
@@ -116,7 +118,8 @@ Result<void> Gateway::Parts::open() {
     error.fix = "computesdk provider list shows those that there are";
     return error;
   }
-  live = std::make_unique<LiveSandboxes>(store, *pool);
+  network = registry::net::networkSettings(registry::processEnvironment());
+  live = std::make_unique<LiveSandboxes>(store, *pool, network);
   sandboxes = std::make_unique<Sandboxes>(store, *pool, *live, settings);
   keys = std::make_unique<ApiKeys>(store, options.keys);
   if (const std::size_t scheme = settings.publicUrl.find("://"); scheme != std::string::npos) {
@@ -127,8 +130,9 @@ Result<void> Gateway::Parts::open() {
 }
 
 void Gateway::Parts::buildRoutes() {
-  proxy = std::make_unique<SandboxProxy>(SandboxProxy::Parts{
-      loop, *live, *tokens, *keys, [this](std::function<void()> job) { return server->work(std::move(job)); }});
+  proxy = std::make_unique<SandboxProxy>(
+      SandboxProxy::Parts{loop, *live, *tokens, *keys, network.extraCaFile,
+                          [this](std::function<void()> job) { return server->work(std::move(job)); }});
   api = std::make_unique<Api>(
       Api::Parts{*sandboxes, *keys, *tokens, options.settings, [this](const std::string& id) { proxy->warm(id); }});
   api->addRoutes(router);

@@ -243,6 +243,41 @@ TEST_F(ProxyTest, AConnectionCanBeUsedAgainAndAStaleOneIsReplaced) {
   EXPECT_EQ(replaced, 1);
 }
 
+TEST_F(ProxyTest, AKeptConnectionThatEndedOrSpeaksIsNotQuiet) {
+  start();
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  StreamPtr stream;
+  const auto quiet = [&] {
+    Event asked;
+    bool answer = false;
+    loop.post([&] {
+      if (!stream) stream = *adoptSocket(loop, ends[0]);
+      answer = stream->quiet();
+      asked.set();
+    });
+    EXPECT_TRUE(asked.wait());
+    return answer;
+  };
+  EXPECT_TRUE(quiet());
+  ASSERT_EQ(::write(ends[1], "x", 1), 1);
+  EXPECT_FALSE(quiet()) << "bytes that nobody asked for";
+  Event read;
+  loop.post([&] { stream->asyncRead(1, [&](std::error_code, std::string_view) { read.set(); }); });
+  ASSERT_TRUE(read.wait());
+  EXPECT_TRUE(quiet()) << "they were read";
+  ::close(ends[1]);
+  EXPECT_FALSE(quiet()) << "its end";
+  Event closed;
+  loop.post([&] {
+    stream->close();
+    EXPECT_FALSE(stream->quiet());
+    stream.reset();
+    closed.set();
+  });
+  ASSERT_TRUE(closed.wait());
+}
+
 TEST_F(ProxyTest, AnAcceptedUpgradeIsATunnel) {
   playUpstream();
   RawClient client = connect();

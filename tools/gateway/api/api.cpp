@@ -9,8 +9,6 @@
 namespace computesdk::gateway {
 namespace {
 
-/// Clients give up after 30 s: by then they have an answer, whatever a provider does.
-constexpr auto kPatience = std::chrono::seconds(20);
 constexpr std::chrono::milliseconds kDefaultExtension = std::chrono::minutes(15);
 constexpr std::uint64_t kBodyLimit = 4u << 20;
 
@@ -186,14 +184,14 @@ void Api::create(const Request& request, const serving::Reply& reply) {
   auto order = parts_.sandboxes.prepare(caller, std::move(*options));
   if (!order) return void(reply.send(failureAnswer(order.error(), false)));
   // A provider that takes its time: the sandbox has its address already, and clients ask there until it is ready.
-  const auto early =
-      reply.loop().after(kPatience, [reply, answer = sandboxAnswer(order->draft)] { reply.send(answer); });
+  const auto early = reply.loop().after(parts_.settings.patience,
+                                        [reply, answer = sandboxAnswer(order->draft)] { reply.send(answer); });
   auto made = parts_.sandboxes.create(caller, *order);
   reply.send(made ? sandboxAnswer(*made) : failureAnswer(made.error(), false));
 }
 
 void Api::findOrCreate(const Request& request, const serving::Reply& reply) {
-  const auto until = std::chrono::steady_clock::now() + kPatience;
+  const auto until = std::chrono::steady_clock::now() + parts_.settings.patience;
   const auto body = readBody(request.body);
   if (!body) return void(reply.send(failureAnswer(body.error(), false)));
   auto options = readSandboxOptions(*body);
@@ -202,8 +200,9 @@ void Api::findOrCreate(const Request& request, const serving::Reply& reply) {
   const Caller caller = callerOf(request);
   auto order = parts_.sandboxes.prepare(caller, std::move(*options));
   if (!order) return void(reply.send(failureAnswer(order.error(), false)));
+  // Who waits for another is answered by what that one has written; this is for who makes it.
   const auto early = reply.loop().after(
-      kPatience + std::chrono::seconds(2), [reply, answer = sandboxAnswer(order->draft), making = order->making] {
+      parts_.settings.patience * 11 / 10, [reply, answer = sandboxAnswer(order->draft), making = order->making] {
         reply.send(making->load(std::memory_order_acquire) ? answer
                                                            : failureAnswer(stillCreating("of that name"), false));
       });

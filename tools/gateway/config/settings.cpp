@@ -31,6 +31,7 @@ constexpr std::array kKeys = {
     SettingKey{"access_log", "true or false", true},
     SettingKey{"metrics_need_key", "true or false", false},
     SettingKey{"client_urls", "true or false", false},
+    SettingKey{"patience", "duration", false},
 };
 
 ErrorInfo usage(std::string_view key, std::string_view type) {
@@ -124,6 +125,7 @@ bool assign(Settings& s, std::string_view key, std::string_view value) {
   if (key == "tls_key") return text(value, s.tlsKey);
   if (key == "default_timeout") return duration(value, s.defaultTimeout);
   if (key == "max_timeout") return duration(value, s.maxTimeout);
+  if (key == "patience") return duration(value, s.patience) && s.patience.count() > 0;
   if (key == "drain") return duration(value, s.drain);
   if (key == "max_sandboxes") return number(value, 0, 1'000'000, s.maxSandboxes);
   if (key == "rate_limit") return number(value, 0, 1'000'000'000, s.rateLimit);
@@ -156,6 +158,7 @@ Result<void> completeSettings(Settings& settings,
     return config("cannot use default_timeout", "without an end sandboxes live longer than max_timeout",
                   "give one, or set max_timeout = 0");
   }
+  if (settings.store.empty()) settings.store = environment(kStoreVariable).value_or("");
   if (settings.store.empty()) {
     std::string folder = environment("STATE_DIRECTORY").value_or("");
     if (folder.empty()) {
@@ -172,6 +175,16 @@ Result<void> completeSettings(Settings& settings,
     settings.store = "sqlite:" + folder.substr(0, folder.find(':')) + "/gateway.db";
   }
   return {};
+}
+
+bool holdsPassword(std::string_view store) noexcept {
+  const std::size_t scheme = store.find("://");
+  if (scheme == std::string_view::npos) return false;
+  const std::string_view authority = store.substr(scheme + 3, store.find('/', scheme + 3) - scheme - 3);
+  const std::size_t at = authority.rfind('@');
+  if (at == std::string_view::npos) return false;
+  const std::size_t colon = authority.find(':');
+  return colon < at && colon + 1 != at;
 }
 
 bool isWorkspace(std::string_view text) noexcept {

@@ -27,8 +27,8 @@ struct Settings {
   std::uint16_t listenPort = 8080;          ///< 0: the kernel chooses
   std::string publicUrl;                    ///< no slash at its end; empty: from the address and port
   std::string publicDomain;                 ///< lower case; empty: path mode
-  std::string store;                        ///< "sqlite:FILE" or "redis://…"; empty: the default file
-  std::string tlsCertificate, tlsKey;       ///< PEM files, both or none
+  std::string store;  ///< "sqlite:FILE" or "redis://…", then secret; empty: the variable's, else the default file
+  std::string tlsCertificate, tlsKey;  ///< PEM files, both or none
   std::string apiKeyFile;
   std::string apiKey;
   std::string defaultProvider = "local";
@@ -40,6 +40,8 @@ struct Settings {
   bool accessLog = false;
   std::chrono::milliseconds defaultTimeout = std::chrono::hours(1);
   std::chrono::milliseconds maxTimeout = std::chrono::hours(24);  ///< 0: none
+  /// Calls that make a sandbox are answered by then, if need be before it is there: clients give up after 30 s.
+  std::chrono::milliseconds patience = std::chrono::seconds(20);
   std::chrono::milliseconds drain = std::chrono::seconds(10);
   std::int64_t maxSandboxes = 100;  ///< a workspace may have at once; 0: no limit
   std::int64_t rateLimit = 1200;    ///< requests a minute of one key; 0: no limit
@@ -58,6 +60,10 @@ std::span<const SettingKey> settingKeys();
 Result<void> setSetting(Settings& settings, std::string_view key, std::string_view value);
 /// Adds what a TOML text says. `file` is named in errors. Errors: E_CONFIG with file, line and what is wrong.
 Result<void> readSettings(std::string_view text, const std::string& file, Settings& settings);
+/// Where the store's address is looked for when neither a file nor the command line has one. It may hold a password.
+inline constexpr const char* kStoreVariable = "COMPUTESDK_GATEWAY_STORE";
+/// Whether the address of a store holds a password.
+bool holdsPassword(std::string_view store) noexcept;
 /// Checks what only the whole can tell, and fills in what follows from it. Errors: E_CONFIG.
 Result<void> completeSettings(Settings& settings,
                               const std::function<std::optional<std::string>(std::string_view)>& environment);

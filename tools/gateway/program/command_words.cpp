@@ -91,6 +91,13 @@ Result<CommandWords> readCommandWords(std::span<const std::string> words) {
     if (auto taken = readSettings(*text, option.value, read.settings); !taken) return std::move(taken).error();
   }
   for (const Given& option : *given) {
+    if (option.name == "store" && holdsPassword(option.value)) {
+      std::fprintf(
+          stderr,
+          "warning: --store shows its password to every user of this machine; use %s, or store = in a file for "
+          "--config\n",
+          kStoreVariable);
+    }
     if (auto applied = apply(option, read); !applied) return std::move(applied).error();
   }
   if (auto complete = completeSettings(read.settings, environmentVariable); !complete) {

@@ -69,8 +69,10 @@ Result<void> ensureKey(const Settings& settings) {
     error.code = ErrorCode::config;
     error.what = "cannot serve";
     error.why = "there is no API key, so nobody could use the gateway";
-    error.fix = "make one: computesdk gateway key create --store " +
-                (settings.store.starts_with("sqlite:") ? settings.store : (*store)->where());
+    error.fix =
+        settings.store.starts_with("sqlite:")
+            ? "make one: computesdk gateway key create --store " + settings.store
+            : "make one: computesdk gateway key create, with the same --config or " + std::string(kStoreVariable);
     return error;
   }
   auto made = ApiKeys::create(**store, "0", "first");
@@ -118,8 +120,9 @@ int serveProgram(std::span<const std::string> words) {
     if (auto ensured = ensureKey(read->settings); !ensured) return tell(ensured.error());
   }
   options.keys = std::move(*keys);
-  // What the gateway starts inherits its environment; the key is none of its business.
+  // What the gateway starts inherits its environment; these are none of its business.
   ::unsetenv(kKeyVariable);
+  ::unsetenv(kStoreVariable);
 
   LineLog log;
   if (read->settings.accessLog) options.accessLog = [&log](std::string line) { log.write(std::move(line)); };

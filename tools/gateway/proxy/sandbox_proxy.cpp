@@ -42,7 +42,8 @@ ErrorInfo busy() {
 
 }  // namespace
 
-SandboxProxy::SandboxProxy(Parts parts) : parts_(std::move(parts)), tls_(std::make_unique<TlsDialler>(parts_.loop)) {
+SandboxProxy::SandboxProxy(Parts parts)
+    : parts_(std::move(parts)), tls_(std::make_unique<TlsDialler>(parts_.loop, parts_.extraAuthorities)) {
   sweep_ = parts_.loop.every(std::chrono::seconds(5), [this] { dropStale(); });
 }
 
@@ -131,14 +132,16 @@ void SandboxProxy::find(const Key& key, Found found) {
 
 void SandboxProxy::connect(const TargetPtr& target, serving::DialHandler handler) {
   const Upstream& upstream = target->upstream;
-  switch (upstream.kind) {
-    case Upstream::Kind::tcp:
-      return serving::dialTcp(parts_.loop, upstream.address, upstream.port, kDialTime, std::move(handler));
-    case Upstream::Kind::tls:
-      return tls_->dial(upstream.address, upstream.port, upstream.host.substr(0, upstream.host.rfind(':')), kDialTime,
-                        std::move(handler));
-    case Upstream::Kind::dial: return dialSandbox(parts_.loop, target->sandbox, upstream.port, std::move(handler));
+  if (upstream.kind == Upstream::Kind::dial) {
+    return dialSandbox(parts_.loop, target->sandbox, upstream.port, std::move(handler));
   }
+  if (upstream.kind == Upstream::Kind::tls) {
+    handler = [this, name = upstream.name, handler = std::move(handler)](Result<serving::StreamPtr> plain) {
+      plain ? tls_->secure(std::move(*plain), name, kDialTime, handler) : handler(std::move(plain));
+    };
+  }
+  if (upstream.tunnel) return dialTunnel(parts_.loop, *upstream.tunnel, kDialTime, std::move(handler));
+  serving::dialTcp(parts_.loop, upstream.address, upstream.port, kDialTime, std::move(handler));
 }
 
 // --- passing it on ---------------------------------------------------------------------------------------------------
@@ -235,10 +238,15 @@ void SandboxProxy::pass(serving::Request request, serving::Reply reply, const Sa
 
 serving::StreamPtr SandboxProxy::takeIdle(const std::string& id) {
   const auto found = idle_.find(id);
-  if (found == idle_.end() || found->second.empty()) return nullptr;
-  serving::StreamPtr stream = std::move(found->second.back().stream);
-  found->second.pop_back();
-  return stream;
+  while (found != idle_.end() && !found->second.empty()) {
+    const serving::StreamPtr stream = std::move(found->second.back().stream);
+    found->second.pop_back();
+    // One that has ended meanwhile is left before a byte of the request is on its way: not every request can be sent
+    // a second time.
+    if (stream->quiet()) return stream;
+    stream->close();
+  }
+  return nullptr;
 }
 
 void SandboxProxy::keepIdle(const std::string& id, serving::StreamPtr stream) {

@@ -30,6 +30,7 @@ class SandboxProxy {
     LiveSandboxes& live;
     const AccessTokens& tokens;
     const ApiKeys& keys;
+    std::string extraAuthorities;  ///< PEM file, trusted beside the system's; empty: none
     /// Runs a function that blocks; false when there is no room for it.
     std::function<bool(std::function<void()>)> work;
   };

@@ -8,18 +8,19 @@
 
 namespace computesdk::gateway {
 
-/// Opens TLS connections to providers' addresses. The certificate must be one that the system trusts (SSL_CERT_FILE and
-/// SSL_CERT_DIR count) and be for the name that was asked for. The loop's thread only.
+/// Makes TLS connections to providers' addresses out of plain ones. The certificate must be one that the system trusts
+/// (SSL_CERT_FILE and SSL_CERT_DIR count, and beside them the authorities of `extraAuthorities`, a PEM file) and be for
+/// the name that was asked for. The loop's thread only.
 class TlsDialler {
  public:
-  explicit TlsDialler(serving::Loop& loop);
+  explicit TlsDialler(serving::Loop& loop, const std::string& extraAuthorities = {});
   ~TlsDialler();
   TlsDialler(const TlsDialler&) = delete;
   TlsDialler& operator=(const TlsDialler&) = delete;
 
-  /// `time` is for connecting and for the handshake each. Errors: E_NETWORK, E_TLS, E_TIMEOUT.
-  void dial(const std::string& address, std::uint16_t port, const std::string& name, std::chrono::milliseconds time,
-            serving::DialHandler handler);
+  /// `time` is for the handshake; a failed one closes `plain`. Errors: E_TLS.
+  void secure(serving::StreamPtr plain, const std::string& name, std::chrono::milliseconds time,
+              serving::DialHandler handler);
 
  private:
   struct Context;

@@ -156,7 +156,7 @@ Result<Upstream> LiveSandboxes::urlOrDial(const SandboxRecord& record, std::uint
     auto found = handle.getPortUrl(nothrow, {.port = port});
     if (found) {
       if (url != nullptr) *url = *found;
-      return upstreamOf(*found);
+      return upstreamOf(*found, network_);
     }
     refused = std::move(found).error();
   }
@@ -175,8 +175,10 @@ Result<Upstream> LiveSandboxes::findDaemon(SandboxRecord& record, Entry& entry) 
   if (!state) {
     // Without the provider the address of before is all there is; requests carry what it asked for.
     if (state.error().code != ErrorCode::authMissing || record.daemonUrl.empty()) return std::move(state).error();
-    return upstreamOf({record.daemonUrl, details.daemonHeaders, {}});
+    return upstreamOf({record.daemonUrl, details.daemonHeaders, {}}, network_);
   }
+  // One that nobody could reach is not started.
+  if (!(*state)->features().url && !(*state)->features().port) return portsUnsupported(record.provider);
   Sandbox handle = detail::SandboxState::handle(*state, false);
   Daemon daemon = handle.daemon();
   {
@@ -193,7 +195,7 @@ Result<Upstream> LiveSandboxes::findDaemon(SandboxRecord& record, Entry& entry) 
   if (!address) return std::move(address).error();
   PortUrl url;
   url.url = address->url;
-  auto upstream = url.url.empty() ? urlOrDial(record, address->port, &url) : upstreamOf(url);
+  auto upstream = url.url.empty() ? urlOrDial(record, address->port, &url) : upstreamOf(url, network_);
   if (!upstream) return upstream;
   SandboxChanges changes;
   if (record.daemonUrl != url.url) changes.daemonUrl = record.daemonUrl = url.url;

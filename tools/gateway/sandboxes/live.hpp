@@ -39,7 +39,8 @@ using TargetPtr = std::shared_ptr<const Target>;
 /// can be found again; nothing of it decides whether a sandbox exists, the store does. Thread-safe.
 class LiveSandboxes {
  public:
-  LiveSandboxes(std::shared_ptr<Store> store, ProviderPool& pool) : store_(std::move(store)), pool_(pool) {}
+  LiveSandboxes(std::shared_ptr<Store> store, ProviderPool& pool, registry::NetworkSettings network)
+      : store_(std::move(store)), pool_(pool), network_(std::move(network)) {}
 
   /// The provider of a sandbox, by which it can be asked and ended. Errors: E_AUTH_MISSING when it was made with
   /// credentials of a client that this process has not seen since it started.
@@ -77,6 +78,7 @@ class LiveSandboxes {
 
   const std::shared_ptr<Store> store_;
   ProviderPool& pool_;
+  const registry::NetworkSettings network_;
   std::mutex mutex_;  ///< guards the map and all of the entries but `making`
   std::map<std::string, std::shared_ptr<Entry>> entries_;
 };

@@ -2,42 +2,16 @@
 
 #include "core/crypto.hpp"
 #include "core/json.hpp"
-#include "core/sandbox_state.hpp"
 #include "sandboxes/failures.hpp"
+#include "sandboxes/provider_call.hpp"
 
 #include <algorithm>
 
 namespace computesdk::gateway {
 namespace {
 
-/// Metadata by which a sandbox is found at its provider when the gateway that was making it died.
-constexpr std::string_view kLabel = "computesdk_gateway_id";
 /// Clients give a request up after 30 s; what a provider has not done by then goes on without them.
 constexpr auto kProviderTime = std::chrono::minutes(5);
-constexpr auto kShortTime = std::chrono::seconds(20);
-constexpr std::size_t kMaxId = 64;
-
-/// A number of a call, for the provider's log.
-struct CallNumber {
-  CallNumber() { detail::nextRequestId(text); }
-  detail::RequestId text;
-};
-
-registry::CallContext contextFor(const CallNumber& number, std::chrono::milliseconds time) {
-  registry::CallContext context;
-  context.deadline = detail::deadlineIn(time);
-  context.requestId = number.text;
-  return context;
-}
-
-std::int64_t millis(SystemTime time) { return time.time_since_epoch().count(); }
-
-bool isGone(const ErrorInfo& error) {
-  return error.code == ErrorCode::notFound || error.code == ErrorCode::sandboxGone;
-}
-
-/// An id that is one segment of a path and one label of a host, and has no dash: what follows a dash is a port.
-std::string newId(std::string_view prefix) { return std::string(prefix) + randomHex(12); }
 
 }  // namespace
 
@@ -49,11 +23,13 @@ Sandboxes::Sandboxes(std::shared_ptr<Store> store, ProviderPool& pool, LiveSandb
   Reaper::Options options;
   options.report = [this](const SandboxRecord& record, const ErrorInfo* error) {
     (error == nullptr ? counts_.reaped : counts_.reapFailed).fetch_add(1, std::memory_order_relaxed);
+    // For the next attempt its provider stays, with the credentials that a request brought.
+    if (error != nullptr) return;
     live_.forget(record.id);
     Caller nobody;
     nobody.keyId = "reaper";
     nobody.workspace = record.workspace;
-    if (error == nullptr) audit(nobody, "sandbox.reap", record.id, nullptr);
+    audit(nobody, "sandbox.reap", record.id, nullptr);
   };
   reaper_ = std::make_unique<Reaper>(store_, std::move(calls), std::move(options));
 }
@@ -189,7 +165,7 @@ Result<SandboxRecord> Sandboxes::make(const Order& order, SandboxRecord draft) {
   request.runtime = options.runtime;
   request.env = options.envs;
   request.metadata = options.metadataTexts;
-  request.metadata.insert_or_assign(std::string(kLabel), draft.id);
+  request.metadata.insert_or_assign(std::string(kGatewayLabel), draft.id);
   if (!draft.name.empty()) {
     request.metadata.insert_or_assign("name", draft.name);
     request.metadata.insert_or_assign("namespace", draft.nameSpace);
@@ -219,7 +195,7 @@ Result<SandboxRecord> Sandboxes::make(const Order& order, SandboxRecord draft) {
     const auto took = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun);
     draft.expiresMs = draft.createdMs + (took + order.timeout).count();
     // A provider may allow less than was asked for.
-    if (made->info.expiresAt) draft.expiresMs = std::min(draft.expiresMs, millis(*made->info.expiresAt));
+    if (made->info.expiresAt) draft.expiresMs = std::min(draft.expiresMs, millisOf(*made->info.expiresAt));
   }
   return draft;
 }
@@ -281,146 +257,5 @@ Result<SandboxRecord> Sandboxes::get(const Caller& caller, const std::string& id
 }
 
 Result<std::vector<SandboxRecord>> Sandboxes::list(const Caller& caller) { return store_->list(caller.workspace); }
-
-Result<bool> Sandboxes::alive(const SandboxRecord& record) {
-  auto opened = live_.provider(record);
-  if (!opened) {
-    if (opened.error().code == ErrorCode::authMissing) return true;
-    return std::move(opened).error();
-  }
-  if (!(*opened)->provider->features().inspect) return true;
-  const CallNumber number;
-  auto found = (*opened)->provider->inspect({record.providerId, record.token}, contextFor(number, kShortTime));
-  if (found) return found->info.status != SandboxStatus::error;
-  if (isGone(found.error())) return false;
-  return std::move(found).error();
-}
-
-// --- ending ----------------------------------------------------------------------------------------------------------
-
-Result<void> Sandboxes::destroy(const Caller& caller, const std::string& id) {
-  if (id.empty() || id.size() > kMaxId) return {};
-  auto record = store_->peek(id);
-  if (!record) return std::move(record).error();
-  if (!*record || (*record)->workspace != caller.workspace) return {};
-  adoptCredentials(caller, **record);
-  auto gone = named_->destroy(id);
-  live_.forget(id);
-  audit(caller, "sandbox.destroy", id, gone ? nullptr : &gone.error());
-  if (!gone) return std::move(gone).error();
-  if (*gone) counts_.destroyed.fetch_add(1, std::memory_order_relaxed);
-  return {};
-}
-
-Result<void> Sandboxes::endByLabel(const SandboxRecord& record) {
-  auto opened = live_.provider(record);
-  if (!opened) return std::move(opened).error();
-  registry::Provider& provider = *(*opened)->provider;
-  if (!provider.features().list) return {};
-  std::vector<registry::SandboxRecord> left;
-  const CallNumber number;
-  auto listed = provider.list(
-      0, {{std::string(kLabel), record.id}},
-      [&](registry::SandboxRecord found) {
-        const auto label = found.info.metadata.find(std::string(kLabel));
-        if (label != found.info.metadata.end() && label->second == record.id) left.push_back(std::move(found));
-        return true;
-      },
-      contextFor(number, kShortTime));
-  if (!listed) return listed;
-  for (const registry::SandboxRecord& each : left) {
-    auto ended = provider.destroy({each.info.id, each.token}, contextFor(number, kShortTime));
-    if (!ended && !isGone(ended.error())) return ended;
-  }
-  return {};
-}
-
-Result<void> Sandboxes::end(const SandboxRecord& record) {
-  Result<void> ended;
-  if (record.providerId.empty()) {
-    ended = endByLabel(record);
-  } else if (auto opened = live_.provider(record); !opened) {
-    ended = std::move(opened).error();
-  } else {
-    const CallNumber number;
-    ended = (*opened)->provider->destroy({record.providerId, record.token}, contextFor(number, kShortTime));
-    if (!ended && isGone(ended.error())) ended = {};
-  }
-  if (!ended && ended.error().code == ErrorCode::authMissing && record.expiresMs != 0) {
-    // Its client's credentials are gone with a restart; the provider was told its lifetime and ends it by itself.
-    const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-    if (millis(now) >= record.expiresMs) ended = {};
-  }
-  if (ended) live_.forget(record.id);
-  return ended;
-}
-
-Result<std::int64_t> Sandboxes::extend(const Caller& caller, const std::string& id,
-                                       std::chrono::milliseconds duration) {
-  auto record = mine(caller, id);
-  if (!record) return std::move(record).error();
-  const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  std::int64_t wanted = std::max(record->expiresMs, millis(now + duration));
-  if (settings_.maxTimeout.count() != 0) {
-    wanted = std::min(wanted, std::max(record->expiresMs, record->createdMs + settings_.maxTimeout.count()));
-  }
-  if (record->expiresMs != 0 && wanted > record->expiresMs) {
-    auto state = live_.sandbox(*record);
-    if (!state) return std::move(state).error();
-    auto extended = (*state)->extend(std::chrono::milliseconds(wanted - millis(now)), {});
-    if (!extended) {
-      audit(caller, "sandbox.extend", id, &extended.error());
-      return std::move(extended).error();
-    }
-  }
-  auto expires = store_->extend(id, duration, settings_.maxTimeout);
-  if (!expires) return std::move(expires).error();
-  if (!*expires) return sandboxMissing(id);
-  audit(caller, "sandbox.extend", id, nullptr);
-  return **expires;
-}
-
-// --- snapshots -------------------------------------------------------------------------------------------------------
-
-Result<SnapshotRecord> Sandboxes::createSnapshot(const Caller& caller, const std::string& sandboxId,
-                                                 const std::string& name, const std::string& metadata,
-                                                 const StringMap& metadataTexts) {
-  auto record = mine(caller, sandboxId);
-  if (!record) return std::move(record).error();
-  auto state = live_.sandbox(*record);
-  if (!state) return std::move(state).error();
-  Sandbox handle = detail::SandboxState::handle(*state, false);
-  auto made = handle.snapshot(nothrow, {.name = name, .metadata = metadataTexts});
-  audit(caller, "snapshot.create", sandboxId, made ? nullptr : &made.error());
-  if (!made) return std::move(made).error();
-  SnapshotRecord snapshot;
-  snapshot.id = newId("snap");
-  snapshot.workspace = caller.workspace;
-  snapshot.provider = record->provider;
-  snapshot.providerId = made->id;
-  snapshot.sandboxId = sandboxId;
-  snapshot.name = name;
-  snapshot.metadata = metadata;
-  return store_->addSnapshot(std::move(snapshot));
-}
-
-Result<std::vector<SnapshotRecord>> Sandboxes::listSnapshots(const Caller& caller) {
-  return store_->snapshots(caller.workspace);
-}
-
-Result<void> Sandboxes::removeSnapshot(const Caller& caller, const std::string& id) {
-  auto record = store_->snapshot(id);
-  if (!record) return std::move(record).error();
-  if (!*record || (*record)->workspace != caller.workspace) return snapshotMissing(id);
-  auto opened = openFor(caller, (*record)->provider);
-  if (!opened) return std::move(opened).error();
-  const CallNumber number;
-  auto removed = (*opened)->provider->snapshotRemove((*record)->providerId, contextFor(number, kShortTime));
-  if (!removed && !isGone(removed.error())) return removed;
-  audit(caller, "snapshot.delete", id, nullptr);
-  auto forgotten = store_->removeSnapshot(id);
-  if (!forgotten) return std::move(forgotten).error();
-  return {};
-}
 
 }  // namespace computesdk::gateway

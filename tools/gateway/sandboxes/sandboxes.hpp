@@ -90,6 +90,7 @@ class Sandboxes {
   NamedSandboxes::Make maker(const Order& order);
   Result<SandboxRecord> make(const Order& order, SandboxRecord draft);
   Result<bool> alive(const SandboxRecord& record);
+  Result<void> mayEnd(const SandboxRecord& record);
   Result<void> end(const SandboxRecord& record);
   Result<void> endByLabel(const SandboxRecord& record);
   [[nodiscard]] std::string urlOf(const Caller& caller, const std::string& id) const;

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <memory>
 
+#include "net/proxy.hpp"
+
 namespace computesdk::gateway {
 namespace {
 
@@ -27,6 +29,46 @@ std::string numericAddress(const sockaddr* address) {
     ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, text, sizeof text);
   }
   return text;
+}
+
+Result<std::string> lookUp(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG;
+  addrinfo* found = nullptr;
+  if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); code != 0) {
+    return badUrl(ErrorCode::network, "its host cannot be looked up: " + std::string(::gai_strerror(code)));
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> keep(found, ::freeaddrinfo);
+  return numericAddress(found->ai_addr);
+}
+
+std::string authorityOf(const UrlParts& parts, bool withPort) {
+  const bool v6 = parts.host.find(':') != std::string::npos;
+  return (v6 ? "[" + parts.host + "]" : parts.host) + (withPort ? ":" + std::to_string(parts.port) : "");
+}
+
+/// The way that the environment's proxy settings ask for, the same that requests to the provider's API take.
+Result<std::optional<HttpTunnel>> tunnelFor(const UrlParts& parts, const registry::NetworkSettings& network) {
+  registry::net::Url url;
+  url.tls = true;
+  url.host = parts.host;
+  url.port = parts.port;
+  std::string problem;
+  const auto proxy = registry::net::proxyFor(url, network, problem);
+  if (!problem.empty()) {
+    ErrorInfo error = badUrl(ErrorCode::config, std::move(problem));
+    error.fix = "set HTTPS_PROXY of the gateway as in http://proxy.example.com:3128";
+    return error;
+  }
+  if (!proxy) return std::optional<HttpTunnel>();
+  auto address = lookUp(proxy->host);
+  if (!address) {
+    ErrorInfo error = std::move(address).error();
+    error.why = "the proxy: " + error.why;
+    return error;
+  }
+  return std::optional(HttpTunnel{std::move(*address), proxy->port, authorityOf(parts, true), proxy->authorization});
 }
 
 }  // namespace
@@ -66,29 +108,26 @@ Result<UrlParts> splitUrl(std::string_view url) {
   return parts;
 }
 
-Result<Upstream> upstreamOf(const PortUrl& url) {
+Result<Upstream> upstreamOf(const PortUrl& url, const registry::NetworkSettings& network) {
   auto parts = splitUrl(url.url);
   if (!parts) return std::move(parts).error();
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  if (const int code = ::getaddrinfo(parts->host.c_str(), nullptr, &hints, &found); code != 0) {
-    return badUrl(ErrorCode::network, "its host cannot be looked up: " + std::string(::gai_strerror(code)));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> keep(found, ::freeaddrinfo);
   Upstream upstream;
   upstream.kind = parts->secure ? Upstream::Kind::tls : Upstream::Kind::tcp;
-  upstream.address = numericAddress(found->ai_addr);
+  upstream.name = parts->host;
   upstream.port = parts->port;
   upstream.basePath = parts->path;
   upstream.headers = url.headers;
-  // A forwarder on this machine serves under any name, and then programs behind it see the one that the client used.
-  const bool here = upstream.address.starts_with("127.") || upstream.address == "::1";
-  if (!here) {
-    upstream.host = parts->host;
-    if (parts->port != (parts->secure ? 443 : 80)) upstream.host += ":" + std::to_string(parts->port);
+  auto tunnel = parts->secure ? tunnelFor(*parts, network) : Result<std::optional<HttpTunnel>>(std::nullopt);
+  if (!tunnel) return std::move(tunnel).error();
+  upstream.tunnel = std::move(*tunnel);
+  if (!upstream.tunnel) {
+    auto address = lookUp(parts->host);
+    if (!address) return std::move(address).error();
+    upstream.address = std::move(*address);
   }
+  // A forwarder on this machine serves under any name, and then programs behind it see the one that the client used.
+  const bool here = !parts->secure && (upstream.address.starts_with("127.") || upstream.address == "::1");
+  if (!here) upstream.host = authorityOf(*parts, parts->port != (parts->secure ? 443 : 80));
   return upstream;
 }
 

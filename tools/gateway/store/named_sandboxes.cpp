@@ -215,7 +215,10 @@ Result<std::optional<SandboxRecord>> NamedSandboxes::makeOne(const SandboxRecord
   auto left = store_->leaveToReaper(made, kDestroyLease);
   auto destroyed = calls_.destroy(made);
   if (!left) return std::move(left).error();
-  if (!destroyed) return std::move(destroyed).error();
+  if (!destroyed) {
+    (void)store_->removeFailed(*left);  // else its lease runs out
+    return std::move(destroyed).error();
+  }
   if (auto removed = store_->remove(left->id, left->lease); !removed) return std::move(removed).error();
   return std::optional<SandboxRecord>();
 }
@@ -224,7 +227,10 @@ Result<bool> NamedSandboxes::destroy(const std::string& id) {
   auto record = store_->startRemove(id, kDestroyLease);
   if (!record) return std::move(record).error();
   if (!*record) return false;
-  if (auto destroyed = calls_.destroy(**record); !destroyed) return std::move(destroyed).error();
+  if (auto destroyed = calls_.destroy(**record); !destroyed) {
+    (void)store_->removeFailed(**record);  // else its lease runs out
+    return std::move(destroyed).error();
+  }
   if (auto removed = store_->remove(id, (*record)->lease); !removed) return std::move(removed).error();
   return true;
 }

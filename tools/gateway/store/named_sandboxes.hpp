@@ -42,7 +42,7 @@ class NamedSandboxes {
   Result<SandboxRecord> create(const SandboxRecord& draft, const Make& make, BeginOptions options);
 
   /// Destroys it at the provider and forgets it. False: there was none. Errors: E_STORE, those of `destroy` (the reaper
-  /// tries again later).
+  /// tries again later, and so may the caller).
   Result<bool> destroy(const std::string& id);
 
  private:

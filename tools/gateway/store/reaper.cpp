@@ -20,6 +20,8 @@ Result<Reaper::Outcome> Reaper::look(const std::stop_token& stop) {
     auto destroyed = calls_.destroy(record);
     if (destroyed) {
       if (auto removed = store_->remove(record.id, record.lease); !removed) return std::move(removed).error();
+    } else if (auto left = store_->removeFailed(record, options_.pauses); !left) {
+      return std::move(left).error();
     }
     ++(destroyed ? outcome.destroyed : outcome.failed);
     if (options_.report) options_.report(record, destroyed ? nullptr : &destroyed.error());

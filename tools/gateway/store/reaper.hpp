@@ -13,7 +13,8 @@ namespace computesdk::gateway {
 class Reaper {
  public:
   struct Options {
-    std::chrono::milliseconds lease{60'000};    ///< how long destroying one may take before it is tried again
+    std::chrono::milliseconds lease{60'000};    ///< how long destroying one may take before another tries
+    RemovePauses pauses{};                      ///< after attempts that failed
     std::chrono::milliseconds interval{1'000};  ///< between two looks, for start()
     std::size_t threads = 4;                    ///< for start(): one that hangs does not keep the others waiting
     /// Told after each one; no error: it is gone. May be empty.
@@ -22,7 +23,7 @@ class Reaper {
   /// What one look did.
   struct Outcome {
     std::size_t destroyed = 0;
-    std::size_t failed = 0;  ///< tried again when their lease is over
+    std::size_t failed = 0;  ///< tried again after a pause
   };
 
   Reaper(std::shared_ptr<Store> store, ProviderCalls calls, Options options);

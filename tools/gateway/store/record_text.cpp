@@ -125,6 +125,7 @@ void sandboxFields(Way& way, Record& record) {
   way.number("expires", record.expiresMs);
   way.state("state", record.state);
   way.text("lease", record.lease);
+  way.number("failures", record.failures);
 }
 
 template <typename Way, typename Record>

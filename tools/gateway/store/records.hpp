@@ -34,7 +34,8 @@ struct SandboxRecord {
   std::int64_t createdMs = 0;
   std::int64_t expiresMs = 0;  ///< 0: never
   SandboxState state = SandboxState::creating;
-  std::string lease{};  ///< who makes or destroys it; set by the store
+  std::string lease{};        ///< who makes or destroys it; set by the store. Empty in state removing: nobody now
+  std::int64_t failures = 0;  ///< attempts to destroy it that failed
 
   bool operator==(const SandboxRecord&) const = default;
 };

@@ -49,6 +49,14 @@ struct Begun {
   SandboxRecord record{};
 };
 
+/// How long the reaper leaves a sandbox alone that it could not destroy.
+struct RemovePauses {
+  std::chrono::milliseconds first{60'000};
+  std::chrono::milliseconds longest{3'600'000};
+};
+/// `first` after the first failure, twice as long after each further one, up to `longest`.
+std::chrono::milliseconds pauseAfter(std::int64_t failures, const RemovePauses& pauses) noexcept;
+
 /// What update() may change; what is absent stays.
 struct SandboxChanges {
   std::optional<std::string> token{};
@@ -124,12 +132,15 @@ class Store {
   // --- destroying: startRemove, destroy at the provider, remove ----------------------------------------------------
 
   /// From now on nobody finds it, and its name is free. The record with its lease, or nothing when there is none or
-  /// another is destroying it. If remove() does not follow within `lease`, the reaper takes over.
+  /// another is destroying it. If neither remove() nor removeFailed() follows within `lease`, the reaper takes over.
   Result<std::optional<SandboxRecord>> startRemove(const std::string& id,
                                                    std::chrono::milliseconds lease = std::chrono::seconds{60});
   /// The record goes, and with it its name if it still means it, and the namespace's parent with its last child. Any
   /// state; with `lease`, only while that is the record's. The record that was there.
   Result<std::optional<SandboxRecord>> remove(const std::string& id, const std::string& lease = {});
+  /// Destroying it failed: `record` is nobody's from now on. Whoever asks for its end may try at once; the reaper waits
+  /// for pauseAfter() its failures. False: the lease was lost.
+  Result<bool> removeFailed(const SandboxRecord& record, const RemovePauses& pauses = {});
   /// For a maker whose finish() said no: notes that `made` is there and has to go, whatever the store knew of it, so
   /// that the reaper sees to it if the maker dies. The record with its lease; destroy, then remove().
   Result<SandboxRecord> leaveToReaper(const SandboxRecord& made, std::chrono::milliseconds lease);

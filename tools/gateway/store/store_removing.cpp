@@ -24,10 +24,31 @@ void markRemoving(SandboxRecord& record, std::chrono::milliseconds lease, std::v
 
 Result<std::optional<SandboxRecord>> Store::startRemove(const std::string& id, std::chrono::milliseconds lease) {
   return parts_->change(id, [&](SandboxRecord& record, std::int64_t, std::vector<Step>& steps) {
-    if (record.state != SandboxState::running) return false;
+    const bool left = record.state == SandboxState::removing && record.lease.empty();
+    if (record.state != SandboxState::running && !left) return false;
     markRemoving(record, lease, steps);
     return true;
   });
+}
+
+std::chrono::milliseconds pauseAfter(std::int64_t failures, const RemovePauses& pauses) noexcept {
+  std::chrono::milliseconds pause = pauses.first;
+  for (std::int64_t i = 1; i < failures && pause < pauses.longest; ++i) pause *= 2;
+  return std::min(pause, pauses.longest);
+}
+
+Result<bool> Store::removeFailed(const SandboxRecord& record, const RemovePauses& pauses) {
+  auto changed = parts_->change(record.id, [&](SandboxRecord& known, std::int64_t, std::vector<Step>& steps) {
+    if (known.state != SandboxState::removing || known.lease.empty() || known.lease != record.lease) {
+      return false;
+    }
+    known.lease.clear();
+    ++known.failures;
+    steps.push_back({Step::Kind::addAfter, keys::kDue, known.id, pauseAfter(known.failures, pauses).count()});
+    return true;
+  });
+  if (!changed) return std::move(changed).error();
+  return changed->has_value();
 }
 
 Result<std::optional<SandboxRecord>> Store::remove(const std::string& id, const std::string& lease) {

@@ -20,6 +20,7 @@ class PrefixedStream final : public ByteStream {
   }
   void halfClose() override { inner_->halfClose(); }
   void close() override { inner_->close(); }
+  [[nodiscard]] bool quiet() override { return first_.empty() && inner_->quiet(); }
 
  private:
   Loop& loop_;

@@ -126,6 +126,16 @@ void SocketStream::close() {
   if (writing_) loop_.post([handler = std::exchange(writing_, nullptr), error] { handler(error); });
 }
 
+bool SocketStream::quiet() {
+  if (descriptor_ < 0) return false;
+  char byte = 0;
+  ssize_t count = 0;
+  do {
+    count = ::recv(descriptor_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 Result<StreamPtr> adoptSocket(Loop& loop, int descriptor) {
   const int flags = ::fcntl(descriptor, F_GETFL);
   Watch watch;

@@ -16,6 +16,7 @@ class SocketStream final : public ByteStream, public std::enable_shared_from_thi
   void asyncWrite(std::string_view bytes, WriteHandler handler) override;
   void halfClose() override;
   void close() override;
+  [[nodiscard]] bool quiet() override;
 
  private:
   void awaitReadable();

@@ -154,6 +154,12 @@ TEST_P(Named, RefusedDestroyIsTriedAgainByTheReaper) {
   EXPECT_FALSE(must(named_->find(kApp)));
   EXPECT_EQ(must(store_->peek("s1"))->state, SandboxState::removing);
   EXPECT_EQ(world_->boxes().size(), 1u);
+  // Whoever asked for it may ask again, and gets the outcome.
+  EXPECT_FALSE(named_->destroy("s1"));
+  world_->refuses = false;
+  EXPECT_TRUE(must(named_->destroy("s1")));
+  EXPECT_TRUE(world_->boxes().empty());
+  EXPECT_FALSE(must(named_->destroy("s1")));
 }
 
 TEST_P(Named, ManyThreadsOfTwoGatewaysGetOneSandbox) {
@@ -237,15 +243,44 @@ TEST_P(Named, ReapersShareTheWork) {
   EXPECT_EQ(std::set<std::string>(told.begin(), told.end()).size(), static_cast<std::size_t>(kBoxes));
 }
 
-TEST_P(Named, ReaperTriesAgainWhenItsLeaseIsOver) {
+TEST_P(Named, ReaperTriesAgainAfterAPause) {
   must(findOrCreate("s1"));
   EXPECT_TRUE(must(store_->startRemove("s1", milliseconds(0))));
   world_->refuses = true;
-  Reaper reaper(store_, world_->calls(), {.lease = milliseconds(50)});
+  Reaper reaper(store_, world_->calls(), {.pauses = {.first = milliseconds(50)}});
   EXPECT_EQ(must(reaper.runOnce()).failed, 1u);
   world_->refuses = false;
   EXPECT_TRUE(eventually([&] { return must(reaper.runOnce()).destroyed == 1; }));
   EXPECT_TRUE(world_->boxes().empty());
+}
+
+TEST_P(Named, ReaperLeavesWhatFailsForEverAloneForLongerAndLonger) {
+  must(findOrCreate("s1"));
+  EXPECT_TRUE(must(store_->startRemove("s1", milliseconds(0))));
+  world_->refuses = true;
+  Reaper eager(store_, world_->calls(), {.pauses = {.first = milliseconds(1)}});
+  const auto failures = [&] { return must(store_->peek("s1"))->failures; };
+  EXPECT_TRUE(eventually([&] { return must(eager.runOnce()).failed == 0 && failures() >= 3; }));
+  // The count is the store's: another gateway goes on with it.
+  const std::int64_t before = failures();
+  Reaper patient(open(), world_->calls(), {});
+  EXPECT_TRUE(eventually([&] { return must(patient.runOnce()).failed == 1; }));
+  EXPECT_EQ(failures(), before + 1);
+  EXPECT_EQ(must(patient.runOnce()).failed, 0u);
+  EXPECT_EQ(must(store_->takeDue(1, milliseconds(1000))).size(), 0u);
+  EXPECT_FALSE(must(store_->removeFailed(*must(store_->peek("s1"))))) << "nobody has its lease";
+  world_->refuses = false;
+  EXPECT_TRUE(must(named_->destroy("s1")));
+}
+
+TEST(RemovePauses, GrowUpToABound) {
+  const RemovePauses pauses = {.first = seconds(60), .longest = seconds(3600)};
+  const std::vector<int> expected = {60, 60, 120, 240, 480, 960, 1920, 3600, 3600};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(pauseAfter(static_cast<std::int64_t>(i), pauses), seconds(expected[i])) << i;
+  }
+  EXPECT_EQ(pauseAfter(std::numeric_limits<std::int64_t>::max(), pauses), seconds(3600));
+  EXPECT_EQ(pauseAfter(5, {.first = seconds(7200), .longest = seconds(3600)}), seconds(3600));
 }
 
 }  // namespace

@@ -70,11 +70,48 @@ TEST(Upstreams, PartsOfUrls) {
   for (const char* url : {"", "ftp://x", "http://", "http://a:b@c", "http://x:0", "http://x:99999"}) {
     EXPECT_FALSE(splitUrl(url)) << url;
   }
-  auto local = upstreamOf({"http://127.0.0.1:81", {{"X-Key", "v"}}, {}});
+}
+
+TEST(Upstreams, OnThisMachineKeepsTheClientsHost) {
+  auto local = upstreamOf({"http://127.0.0.1:81", {{"X-Key", "v"}}, {}}, {});
   ASSERT_TRUE(local);
+  EXPECT_EQ(local->kind, Upstream::Kind::tcp);
   EXPECT_EQ(local->address, "127.0.0.1");
   EXPECT_EQ(local->host, "");
   EXPECT_EQ(local->headers.at("X-Key"), "v");
+  // Under TLS the name is what the certificate is for, wherever that leads.
+  auto secure = upstreamOf({"https://127.0.0.1:81", {}, {}}, {});
+  ASSERT_TRUE(secure);
+  EXPECT_EQ(secure->kind, Upstream::Kind::tls);
+  EXPECT_EQ(secure->name, "127.0.0.1");
+  EXPECT_EQ(secure->host, "127.0.0.1:81");
+}
+
+TEST(Upstreams, GoesThroughTheProxyOfTheEnvironment) {
+  registry::NetworkSettings network;
+  network.httpsProxy = "http://me:secret@127.0.0.1:3128";
+  network.noProxy = "192.0.2.0/24";
+  auto far = upstreamOf({"https://18080-x.box.test/base", {}, {}}, network);  // a name that only the proxy knows
+  ASSERT_TRUE(far) << far.error().firstLine();
+  ASSERT_TRUE(far->tunnel);
+  EXPECT_EQ(far->tunnel->address, "127.0.0.1");
+  EXPECT_EQ(far->tunnel->port, 3128);
+  EXPECT_EQ(far->tunnel->target, "18080-x.box.test:443");
+  EXPECT_EQ(far->tunnel->authorization, "Basic bWU6c2VjcmV0");
+  EXPECT_EQ(far->name, "18080-x.box.test");
+  EXPECT_EQ(far->host, "18080-x.box.test");
+  EXPECT_EQ(far->basePath, "/base");
+  auto plain = upstreamOf({"http://127.0.0.1:81", {}, {}}, network);
+  ASSERT_TRUE(plain);
+  EXPECT_FALSE(plain->tunnel);
+  auto near = upstreamOf({"https://192.0.2.7", {}, {}}, network);
+  ASSERT_TRUE(near);
+  EXPECT_FALSE(near->tunnel);
+  EXPECT_EQ(near->address, "192.0.2.7");
+  network.httpsProxy = "socks5://127.0.0.1:1080";
+  auto unusable = upstreamOf({"https://far.test", {}, {}}, network);
+  ASSERT_FALSE(unusable);
+  EXPECT_EQ(unusable.error().code, ErrorCode::config);
 }
 
 }  // namespace

@@ -61,6 +61,27 @@ TEST(Settings, MistakesAreNamed) {
   EXPECT_FALSE(completeSettings(longer, environment));
 }
 
+TEST(Settings, TheStoresAddressMayComeFromAVariable) {
+  const auto variable = [](std::string_view name) -> std::optional<std::string> {
+    if (name == kStoreVariable) return "redis://:secret@127.0.0.1:6379/0";
+    return environment(name);
+  };
+  Settings settings;
+  ASSERT_TRUE(completeSettings(settings, variable));
+  EXPECT_EQ(settings.store, "redis://:secret@127.0.0.1:6379/0");
+  Settings given;
+  given.store = "sqlite:/x/gateway.db";
+  ASSERT_TRUE(completeSettings(given, variable));
+  EXPECT_EQ(given.store, "sqlite:/x/gateway.db");
+  for (const char* store : {"redis://:secret@host", "redis://me:secret@host:6379/0", "redis://:a@b@host"}) {
+    EXPECT_TRUE(holdsPassword(store)) << store;
+  }
+  for (const char* store :
+       {"redis://host:6379/0", "redis://me@host", "redis://me:@host", "sqlite:/a:b@c/d", "", "redis://host/a:b@c"}) {
+    EXPECT_FALSE(holdsPassword(store)) << store;
+  }
+}
+
 TEST(Settings, Durations) {
   EXPECT_EQ(parseDuration("1h30m"), 90min);
   EXPECT_EQ(parseDuration("250ms"), 250ms);

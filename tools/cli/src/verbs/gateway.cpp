@@ -67,7 +67,8 @@ int gatewayServeVerb(std::span<const std::string> words) {
   handover.option(arguments, "--default-provider", "NAME", "Who serves when a client names none; local unless said.");
   handover.option(arguments, "--public-url", "URL", "How clients reach the gateway.");
   handover.option(arguments, "--public-domain", "DOMAIN", "Sandboxes get hosts below it: ID.DOMAIN, ID-PORT.DOMAIN.");
-  handover.option(arguments, "--store", "URL", "sqlite:FILE or redis://HOST:PORT, for what has to be remembered.");
+  handover.option(arguments, "--store", "URL",
+                  "sqlite:FILE or redis://HOST:PORT. With a password: COMPUTESDK_GATEWAY_STORE.");
   handover.option(arguments, "--tls-cert", "FILE", "Certificates in PEM, the gateway's own first.");
   handover.option(arguments, "--tls-key", "FILE", "Its private key in PEM.");
   handover.option(arguments, "--default-timeout", "DUR", "Life of a sandbox when its maker does not say; 1h.");
@@ -101,7 +102,8 @@ int gatewayKeyVerb(std::span<const std::string> words) {
   arguments.positional("ID", id, false);
   handover.option(arguments, "--workspace", "N", "Whose the key is: a number; 0 unless said.");
   handover.option(arguments, "--label", "TEXT", "What it is for; shown by list.");
-  handover.option(arguments, "--store", "URL", "The gateway's store, as with gateway serve.");
+  handover.option(arguments, "--store", "URL",
+                  "The gateway's store, as with gateway serve; also COMPUTESDK_GATEWAY_STORE.");
   handover.option(arguments, "--config", "FILE", "The gateway's settings.");
   arguments.flag("--json", json, "Print JSON.");
   if (auto code = parseWords(arguments, words)) return *code;

@@ -33,6 +33,10 @@ class ByteStream {
   virtual void halfClose() = 0;
   /// Ends both directions at once. A read or write under way ends with an error. Twice is harmless.
   virtual void close() = 0;
+  /// Whether the peer has neither ended its direction nor sent what nobody reads, as far as that is known here without
+  /// waiting: a connection that was kept and is not quiet cannot carry another request. Only while no read is under
+  /// way.
+  [[nodiscard]] virtual bool quiet() { return true; }
 };
 
 using StreamPtr = std::shared_ptr<ByteStream>;
