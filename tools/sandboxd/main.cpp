@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/daemon.hpp"
+#include "core/first_process.hpp"
 #include "core/fork_server.hpp"
 #include "core/options.hpp"
 #include "core/process_tree.hpp"
@@ -112,6 +113,7 @@ int main(int argc, char** argv) {
     info.fix = "mount -t proc proc /proc";
     return fail(info);
   }
+  leaveFirstProcess();
   startForkServer();
   // Few arenas: an idle daemon in a small sandbox matters more than allocation from many threads at a time.
   ::mallopt(M_ARENA_MAX, 2);

@@ -11,6 +11,7 @@
 #include <computesdk/env_file.hpp>
 #include <computesdk/error.hpp>
 #include <computesdk/filesystem.hpp>
+#include <computesdk/overlay.hpp>
 #include <computesdk/port_stream.hpp>
 #include <computesdk/process.hpp>
 #include <computesdk/provider_handle.hpp>

@@ -21,6 +21,7 @@ namespace computesdk {
 namespace detail {
 class SandboxState;
 }
+class Overlays;
 
 /// Fills `buffer` and says how many bytes; 0 at the end. May block, and a transfer that is stopped waits for it. What
 /// it throws ends the transfer and comes out of it.
@@ -151,6 +152,9 @@ class COMPUTESDK_API Filesystem {
                                   const TransferOptions& options = {});
   Result<TransferResult> download(Nothrow, std::string_view remote, const ByteSink& sink,
                                   const TransferOptions& options = {});
+
+  /// Contents of folders put below others, by the sandbox's daemon. With <computesdk/overlay.hpp>.
+  [[nodiscard]] Overlays overlay() const;
 
  private:
   friend class Sandbox;

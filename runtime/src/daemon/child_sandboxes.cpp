@@ -1,17 +1,16 @@
 #include <computesdk/child_sandboxes.hpp>
 #include <computesdk/sandbox.hpp>
 
-#include "daemon/event_channel.hpp"
+#include "daemon/collection.hpp"
 
 namespace computesdk {
 
-using detail::askFor;
-using detail::below;
-using detail::DaemonCall;
 using detail::JsonText;
 using detail::JsonView;
 
 namespace {
+
+constexpr detail::Collection kChildren{"child sandbox", "child sandboxes", "/sandboxes", "sandboxes"};
 
 ChildSandbox childFrom(const JsonView& json) {
   ChildSandbox child;
@@ -28,35 +27,20 @@ ChildSandbox childFrom(const JsonView& json) {
 Result<ChildSandbox> ChildSandboxes::create(Nothrow, const ChildSandboxOptions& options) {
   JsonText text;
   text.beginObject().memberIfAny("directory", options.directory).endObject();
-  const DaemonCall call{.what = "cannot create a child sandbox",
-                        .method = "POST",
-                        .target = "/sandboxes",
-                        .body = text.take(),
-                        .stop = options.stop};
-  return askFor<ChildSandbox>(*sandbox_, call, childFrom);
+  return detail::createOne<ChildSandbox>(*sandbox_, kChildren, text.take(), options.stop, childFrom);
 }
 
 Result<std::vector<ChildSandbox>> ChildSandboxes::list(Nothrow, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot list child sandboxes", .target = "/sandboxes", .stop = std::move(stop)};
-  return askFor<std::vector<ChildSandbox>>(*sandbox_, call, [](const JsonView& json) {
-    std::vector<ChildSandbox> all;
-    json["sandboxes"].eachItem([&](const JsonView& one) { all.push_back(childFrom(one)); });
-    return all;
-  });
+  return detail::listAll<ChildSandbox>(*sandbox_, kChildren, std::move(stop), childFrom);
 }
 
 Result<ChildSandbox> ChildSandboxes::retrieve(Nothrow, std::string_view subdomain, std::stop_token stop) {
-  const DaemonCall call{
-      .what = "cannot find the child sandbox", .target = below("/sandboxes/", subdomain), .stop = std::move(stop)};
-  return askFor<ChildSandbox>(*sandbox_, call, childFrom);
+  return detail::findOne<ChildSandbox>(*sandbox_, kChildren, subdomain, std::move(stop), childFrom);
 }
 
 Result<void> ChildSandboxes::destroy(Nothrow, std::string_view subdomain, bool deleteFiles, std::stop_token stop) {
-  return detail::tell(*sandbox_, {.what = "cannot destroy the child sandbox",
-                                  .method = "DELETE",
-                                  .target = below("/sandboxes/", subdomain) +
-                                            (deleteFiles ? "?delete_files=true" : "?delete_files=false"),
-                                  .stop = std::move(stop)});
+  return detail::destroyOne(*sandbox_, kChildren, subdomain, std::move(stop),
+                            deleteFiles ? "?delete_files=true" : "?delete_files=false");
 }
 
 ChildSandboxes Sandbox::sandboxes() const { return ChildSandboxes(state_); }

@@ -2,21 +2,20 @@
 #include <computesdk/server.hpp>
 
 #include "core/errors.hpp"
-#include "daemon/event_channel.hpp"
+#include "daemon/collection.hpp"
 
 #include <array>
 
 namespace computesdk {
 
 using detail::askFor;
-using detail::below;
 using detail::DaemonCall;
 using detail::JsonText;
 using detail::JsonView;
 
 namespace {
 
-constexpr std::string_view kServers = "/servers/";
+constexpr detail::Collection kServers{"server", "servers", "/servers", "servers"};
 constexpr std::array<std::string_view, 8> kStatusNames = {"unknown", "installing", "starting", "running",
                                                           "ready",   "failed",     "stopped",  "restarting"};
 
@@ -96,39 +95,33 @@ std::string_view toString(ServerStatus status) noexcept {
 Result<ServerInfo> Servers::start(Nothrow, const ServerOptions& options) {
   const DaemonCall call{.what = "cannot start server '" + options.slug + "'",
                         .method = "POST",
-                        .target = "/servers",
+                        .target = std::string(kServers.path),
                         .body = bodyOf(options),
                         .stop = options.stop};
   return askFor<ServerInfo>(*sandbox_, call, memberServer);
 }
 
 Result<std::vector<ServerInfo>> Servers::list(Nothrow, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot list servers", .target = "/servers", .stop = std::move(stop)};
-  return askFor<std::vector<ServerInfo>>(*sandbox_, call, [](const JsonView& json) {
-    std::vector<ServerInfo> all;
-    json["servers"].eachItem([&](const JsonView& one) { all.push_back(serverFrom(one)); });
-    return all;
-  });
+  return detail::listAll<ServerInfo>(*sandbox_, kServers, std::move(stop), serverFrom);
 }
 
 Result<ServerInfo> Servers::retrieve(Nothrow, std::string_view slug, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot find the server", .target = below(kServers, slug), .stop = std::move(stop)};
-  return askFor<ServerInfo>(*sandbox_, call, memberServer);
+  return detail::findOne<ServerInfo>(*sandbox_, kServers, slug, std::move(stop), memberServer);
 }
 
 Result<void> Servers::stop(Nothrow, std::string_view slug, std::stop_token stop) {
   return detail::tell(*sandbox_,
-                      slowCall("cannot stop the server", "POST", below(kServers, slug) + "/stop", std::move(stop)));
+                      slowCall("cannot stop the server", "POST", kServers.pathOf(slug) + "/stop", std::move(stop)));
 }
 
 Result<void> Servers::remove(Nothrow, std::string_view slug, std::stop_token stop) {
   return detail::tell(*sandbox_,
-                      slowCall("cannot remove the server", "DELETE", below(kServers, slug), std::move(stop)));
+                      slowCall("cannot remove the server", "DELETE", kServers.pathOf(slug), std::move(stop)));
 }
 
 Result<ServerInfo> Servers::restart(Nothrow, std::string_view slug, std::stop_token stop) {
   return askFor<ServerInfo>(
-      *sandbox_, slowCall("cannot restart the server", "POST", below(kServers, slug) + "/restart", std::move(stop)),
+      *sandbox_, slowCall("cannot restart the server", "POST", kServers.pathOf(slug) + "/restart", std::move(stop)),
       memberServer);
 }
 
@@ -137,7 +130,7 @@ Result<void> Servers::updateStatus(Nothrow, std::string_view slug, ServerStatus 
   text.beginObject().member("status", toString(status)).endObject();
   return detail::tell(*sandbox_, {.what = "cannot set the server's status",
                                   .method = "PATCH",
-                                  .target = below(kServers, slug) + "/status",
+                                  .target = kServers.pathOf(slug) + "/status",
                                   .body = text.take(),
                                   .stop = std::move(stop)});
 }
@@ -147,7 +140,7 @@ Result<std::string> Servers::logs(Nothrow, std::string_view slug, ServerLogStrea
                            : stream == ServerLogStream::standardError ? "stderr"
                                                                       : "combined";
   const DaemonCall call{.what = "cannot read the server's log",
-                        .target = below(kServers, slug) + "/logs?stream=" + name,
+                        .target = kServers.pathOf(slug) + "/logs?stream=" + name,
                         .stop = std::move(stop)};
   return askFor<std::string>(*sandbox_, call, [](const JsonView& json) { return json.textOr("logs"); });
 }

@@ -2,19 +2,18 @@
 #include <computesdk/session_tokens.hpp>
 
 #include "core/errors.hpp"
-#include "daemon/event_channel.hpp"
+#include "daemon/collection.hpp"
 
 namespace computesdk {
 
 using detail::askFor;
-using detail::below;
 using detail::DaemonCall;
 using detail::JsonText;
 using detail::JsonView;
 
 namespace {
 
-constexpr std::string_view kTokens = "/auth/session_tokens";
+constexpr detail::Collection kTokens{"session token", "session tokens", "/auth/session_tokens", "tokens"};
 
 /// The daemon writes single tokens in camel case and lists in snake case.
 SessionToken tokenFrom(const JsonView& json) {
@@ -34,38 +33,28 @@ SessionToken tokenFrom(const JsonView& json) {
 }  // namespace
 
 Result<SessionToken> SessionTokens::create(Nothrow, const SessionTokenOptions& options) {
-  const std::string what = "cannot create a session token";
   if (options.expiresIn.count() <= 0) {
-    return detail::invalidArgument(what, "expiresIn is not positive", "give at least one second");
+    return detail::invalidArgument("cannot create a session token", "expiresIn is not positive",
+                                   "give at least one second");
   }
   JsonText text;
   text.beginObject().memberIfAny("description", options.description);
   text.member("expiresIn", std::int64_t{options.expiresIn.count()}).endObject();
-  const DaemonCall call{
-      .what = what, .method = "POST", .target = std::string(kTokens), .body = text.take(), .stop = options.stop};
-  return askFor<SessionToken>(*sandbox_, call, tokenFrom);
+  return detail::createOne<SessionToken>(*sandbox_, kTokens, text.take(), options.stop, tokenFrom);
 }
 
 Result<std::vector<SessionToken>> SessionTokens::list(Nothrow, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot list session tokens", .target = std::string(kTokens), .stop = std::move(stop)};
-  return askFor<std::vector<SessionToken>>(*sandbox_, call, [](const JsonView& json) {
-    std::vector<SessionToken> all;
-    json["tokens"].eachItem([&](const JsonView& one) { all.push_back(tokenFrom(one)); });
-    return all;
-  });
+  return detail::listAll<SessionToken>(*sandbox_, kTokens, std::move(stop), tokenFrom);
 }
 
 Result<SessionToken> SessionTokens::retrieve(Nothrow, std::string_view id, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot find the session token",
-                        .target = below(std::string(kTokens) + "/", id),
-                        .stop = std::move(stop)};
-  return askFor<SessionToken>(*sandbox_, call, tokenFrom);
+  return detail::findOne<SessionToken>(*sandbox_, kTokens, id, std::move(stop), tokenFrom);
 }
 
 Result<void> SessionTokens::revoke(Nothrow, std::string_view id, std::stop_token stop) {
   return detail::tell(*sandbox_, {.what = "cannot revoke the session token",
                                   .method = "DELETE",
-                                  .target = below(std::string(kTokens) + "/", id),
+                                  .target = kTokens.pathOf(id),
                                   .stop = std::move(stop)});
 }
 

@@ -2,7 +2,7 @@
 #include <computesdk/terminal.hpp>
 
 #include "core/errors.hpp"
-#include "daemon/event_channel.hpp"
+#include "daemon/collection.hpp"
 #include "files/base64.hpp"
 
 namespace computesdk {
@@ -15,7 +15,7 @@ using detail::JsonView;
 
 namespace {
 
-constexpr std::string_view kTerminals = "/terminals/";
+constexpr detail::Collection kTerminals{"terminal", "terminals", "/terminals", "terminals"};
 
 TerminalInfo terminalFrom(const JsonView& json) {
   TerminalInfo info;
@@ -23,12 +23,6 @@ TerminalInfo terminalFrom(const JsonView& json) {
   info.pty = json["pty"].booleanOr(false);
   info.status = json.textOr("status");
   return info;
-}
-
-std::vector<TerminalInfo> terminalsFrom(const JsonView& json) {
-  std::vector<TerminalInfo> all;
-  json["terminals"].eachItem([&](const JsonView& one) { all.push_back(terminalFrom(one)); });
-  return all;
 }
 
 TerminalCommand commandFrom(const JsonView& json, const std::string& terminal) {
@@ -107,7 +101,7 @@ Result<void> Terminal::resize(Nothrow, std::uint32_t columns, std::uint32_t rows
 Result<TerminalCommand> Terminal::execute(Nothrow, std::string_view command, const TerminalRunOptions& options) {
   JsonText text;
   text.beginObject().member("command", command).member("background", options.background).endObject();
-  DaemonCall call{"cannot run a command in the terminal", "POST", below(kTerminals, info_.id) + "/execute"};
+  DaemonCall call{"cannot run a command in the terminal", "POST", kTerminals.pathOf(info_.id) + "/execute"};
   call.body = text.take();
   call.timeout.reset();  // a command takes as long as it takes
   call.stop = options.stop;
@@ -115,7 +109,7 @@ Result<TerminalCommand> Terminal::execute(Nothrow, std::string_view command, con
 }
 
 Result<std::vector<TerminalCommand>> Terminal::commands(Nothrow, std::stop_token stop) {
-  DaemonCall call{"cannot list the terminal's commands", "GET", below(kTerminals, info_.id) + "/commands"};
+  DaemonCall call{"cannot list the terminal's commands", "GET", kTerminals.pathOf(info_.id) + "/commands"};
   call.stop = std::move(stop);
   return askFor<std::vector<TerminalCommand>>(*sandbox_, call, [&](const JsonView& json) {
     std::vector<TerminalCommand> all;
@@ -125,14 +119,14 @@ Result<std::vector<TerminalCommand>> Terminal::commands(Nothrow, std::stop_token
 }
 
 Result<TerminalCommand> Terminal::command(Nothrow, std::string_view id, std::stop_token stop) {
-  DaemonCall call{"cannot look at a command", "GET", below(below(kTerminals, info_.id) + "/commands/", id)};
+  DaemonCall call{"cannot look at a command", "GET", below(kTerminals.pathOf(info_.id) + "/commands/", id)};
   call.stop = std::move(stop);
   return askFor<TerminalCommand>(*sandbox_, call, [&](const JsonView& json) { return commandFrom(json, info_.id); });
 }
 
 Result<TerminalCommand> Terminal::waitForCommand(Nothrow, std::string_view id, std::chrono::seconds timeout,
                                                  std::stop_token stop) {
-  DaemonCall call{"cannot wait for a command", "GET", below(below(kTerminals, info_.id) + "/commands/", id) + "/wait"};
+  DaemonCall call{"cannot wait for a command", "GET", below(kTerminals.pathOf(info_.id) + "/commands/", id) + "/wait"};
   if (timeout.count() < 0) return detail::invalidArgument(call.what, "the timeout is negative", "give 0 for none");
   if (timeout.count() > 0) call.target += "?timeout=" + std::to_string(timeout.count());
   call.timeout.reset();
@@ -142,40 +136,27 @@ Result<TerminalCommand> Terminal::waitForCommand(Nothrow, std::string_view id, s
 }
 
 Result<void> Terminal::destroy(Nothrow, std::stop_token stop) {
-  return detail::tell(*sandbox_, {.what = "cannot destroy the terminal",
-                                  .method = "DELETE",
-                                  .target = below(kTerminals, info_.id),
-                                  .stop = std::move(stop)});
+  return detail::destroyOne(*sandbox_, kTerminals, info_.id, std::move(stop));
 }
 
 Result<Terminal> Terminals::create(Nothrow, const TerminalOptions& options) {
   JsonText text;
   text.beginObject().member("pty", options.pty).memberIfAny("shell", options.shell).endObject();
-  const DaemonCall call{.what = "cannot create a terminal",
-                        .method = "POST",
-                        .target = "/terminals",
-                        .body = text.take(),
-                        .stop = options.stop};
-  return askFor<Terminal>(*sandbox_, call,
-                          [&](const JsonView& json) { return Terminal(sandbox_, terminalFrom(json)); });
+  return detail::createOne<Terminal>(*sandbox_, kTerminals, text.take(), options.stop,
+                                     [&](const JsonView& json) { return Terminal(sandbox_, terminalFrom(json)); });
 }
 
 Result<std::vector<TerminalInfo>> Terminals::list(Nothrow, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot list terminals", .target = "/terminals", .stop = std::move(stop)};
-  return askFor<std::vector<TerminalInfo>>(*sandbox_, call, terminalsFrom);
+  return detail::listAll<TerminalInfo>(*sandbox_, kTerminals, std::move(stop), terminalFrom);
 }
 
 Result<Terminal> Terminals::retrieve(Nothrow, std::string_view id, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot find the terminal", .target = below(kTerminals, id), .stop = std::move(stop)};
-  return askFor<Terminal>(*sandbox_, call,
-                          [&](const JsonView& json) { return Terminal(sandbox_, terminalFrom(json)); });
+  return detail::findOne<Terminal>(*sandbox_, kTerminals, id, std::move(stop),
+                                   [&](const JsonView& json) { return Terminal(sandbox_, terminalFrom(json)); });
 }
 
 Result<void> Terminals::destroy(Nothrow, std::string_view id, std::stop_token stop) {
-  return detail::tell(*sandbox_, {.what = "cannot destroy the terminal",
-                                  .method = "DELETE",
-                                  .target = below(kTerminals, id),
-                                  .stop = std::move(stop)});
+  return detail::destroyOne(*sandbox_, kTerminals, id, std::move(stop));
 }
 
 Terminals Sandbox::terminals() const { return Terminals(state_); }

@@ -1,21 +1,20 @@
 #include <computesdk/sandbox.hpp>
 #include <computesdk/watcher.hpp>
 
-#include "daemon/event_channel.hpp"
+#include "daemon/collection.hpp"
 
 #include <array>
 
 namespace computesdk {
 
 using detail::askFor;
-using detail::below;
 using detail::DaemonCall;
 using detail::JsonText;
 using detail::JsonView;
 
 namespace {
 
-constexpr std::string_view kWatchers = "/watchers/";
+constexpr detail::Collection kWatchers{"watcher", "watchers", "/watchers", "watchers"};
 constexpr std::array<std::string_view, 5> kKindNames = {"add", "change", "unlink", "addDir", "unlinkDir"};
 
 WatcherInfo watcherFrom(const JsonView& json) {
@@ -67,10 +66,7 @@ Result<std::uint64_t> FileWatcher::onDestroyed(Nothrow, std::function<void()> ha
 void FileWatcher::off(std::uint64_t handler) noexcept { events_->leave(handler); }
 
 Result<void> FileWatcher::destroy(Nothrow, std::stop_token stop) {
-  return detail::tell(*sandbox_, {.what = "cannot destroy the watcher",
-                                  .method = "DELETE",
-                                  .target = below(kWatchers, info_.id),
-                                  .stop = std::move(stop)});
+  return detail::destroyOne(*sandbox_, kWatchers, info_.id, std::move(stop));
 }
 
 Result<FileWatcher> Watchers::create(Nothrow, std::string_view path, const WatchOptions& options) {
@@ -79,7 +75,7 @@ Result<FileWatcher> Watchers::create(Nothrow, std::string_view path, const Watch
   text.member("ignored", options.ignored).endObject();
   const DaemonCall call{.what = "cannot watch " + std::string(path),
                         .method = "POST",
-                        .target = "/watchers",
+                        .target = std::string(kWatchers.path),
                         .body = text.take(),
                         .stop = options.stop};
   return askFor<FileWatcher>(*sandbox_, call,
@@ -87,25 +83,16 @@ Result<FileWatcher> Watchers::create(Nothrow, std::string_view path, const Watch
 }
 
 Result<std::vector<WatcherInfo>> Watchers::list(Nothrow, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot list watchers", .target = "/watchers", .stop = std::move(stop)};
-  return askFor<std::vector<WatcherInfo>>(*sandbox_, call, [](const JsonView& json) {
-    std::vector<WatcherInfo> all;
-    json["watchers"].eachItem([&](const JsonView& one) { all.push_back(watcherFrom(one)); });
-    return all;
-  });
+  return detail::listAll<WatcherInfo>(*sandbox_, kWatchers, std::move(stop), watcherFrom);
 }
 
 Result<FileWatcher> Watchers::retrieve(Nothrow, std::string_view id, std::stop_token stop) {
-  const DaemonCall call{.what = "cannot find the watcher", .target = below(kWatchers, id), .stop = std::move(stop)};
-  return askFor<FileWatcher>(*sandbox_, call,
-                             [&](const JsonView& json) { return FileWatcher(sandbox_, watcherFrom(json)); });
+  return detail::findOne<FileWatcher>(*sandbox_, kWatchers, id, std::move(stop),
+                                      [&](const JsonView& json) { return FileWatcher(sandbox_, watcherFrom(json)); });
 }
 
 Result<void> Watchers::destroy(Nothrow, std::string_view id, std::stop_token stop) {
-  return detail::tell(*sandbox_, {.what = "cannot destroy the watcher",
-                                  .method = "DELETE",
-                                  .target = below(kWatchers, id),
-                                  .stop = std::move(stop)});
+  return detail::destroyOne(*sandbox_, kWatchers, id, std::move(stop));
 }
 
 Watchers Sandbox::watcher() const { return Watchers(state_); }

@@ -286,6 +286,48 @@ TEST_F(LocalDaemon, ChildSandboxes) {
   EXPECT_EQ(sandbox->sandboxes().retrieve(nothrow, child.subdomain).error().code, ErrorCode::notFound);
 }
 
+TEST_F(LocalDaemon, OverlaysFromBirthToEnd) {
+  auto files = sandbox->filesystem();
+  for (const char* name : {"template/app.js", "template/node_modules/x/index.js", "template/debug.log"}) {
+    files.writeFile("/tmp/" + std::string(name), name);
+  }
+  auto overlays = files.overlay();
+  const OverlayInfo made =
+      overlays.create({.source = "/tmp/template", .target = "project", .ignore = {"*.log"}, .waitForCompletion = true});
+  EXPECT_EQ(made.status, OverlayStatus::complete);
+  EXPECT_EQ(made.source, "/tmp/template");
+  EXPECT_EQ(made.target, "project");
+  EXPECT_EQ(made.strategy, OverlayStrategy::smart);
+  EXPECT_EQ(made.copiedFiles, 2);
+  EXPECT_EQ(made.skipped, std::vector<std::string>{"debug.log"});
+  EXPECT_TRUE(made.createdAt);
+  EXPECT_EQ(files.readFile("project/node_modules/x/index.js"), "template/node_modules/x/index.js");
+  EXPECT_FALSE(files.exists("project/debug.log"));
+  files.writeFile("project/app.js", "changed");
+  EXPECT_EQ(files.readFile("/tmp/template/app.js"), "template/app.js");
+
+  const OverlayInfo copied =
+      overlays.create({.source = "/tmp/template", .target = "copied", .strategy = OverlayStrategy::copy});
+  EXPECT_EQ(copied.strategy, OverlayStrategy::copy);
+  EXPECT_EQ(overlays.waitForCompletion(copied.id).copiedFiles, 3);
+  const auto all = overlays.list();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all.front().id, made.id);
+  EXPECT_EQ(overlays.retrieve(copied.id).target, "copied");
+  overlays.destroy(made.id);
+  EXPECT_EQ(overlays.retrieve(nothrow, made.id).error().code, ErrorCode::notFound);
+  EXPECT_TRUE(files.exists("project/app.js")) << "what was copied stays";
+}
+
+TEST_F(LocalDaemon, OverlaysThatCannotBe) {
+  auto overlays = sandbox->filesystem().overlay();
+  EXPECT_EQ(overlays.destroy(nothrow, "nope").error().code, ErrorCode::notFound);
+  EXPECT_EQ(overlays.waitForCompletion(nothrow, "nope").error().code, ErrorCode::notFound);
+  EXPECT_EQ(overlays.waitForCompletion(nothrow, "nope", -1ms).error().code, ErrorCode::invalidArgument);
+  EXPECT_EQ(overlays.create(nothrow, {.source = "/no/such", .target = "x"}).error().code, ErrorCode::invalidArgument);
+  EXPECT_EQ(overlays.create(nothrow, {.source = "/tmp", .target = "../up"}).error().code, ErrorCode::invalidArgument);
+}
+
 TEST_F(LocalDaemon, CancelsAndLetsGo) {
   std::stop_source stop;
   stop.request_stop();

@@ -83,6 +83,44 @@ TEST_F(LimitsTest, TheAnswerTo413ReachesAClientThatKeepsSending) {
   EXPECT_EQ(statusOf(client.answer()), 413);
 }
 
+TEST_F(LimitsTest, BodiesOfAllConnectionsShareOneBudget) {
+  constexpr std::size_t kBody = 400'000;
+  options.bodyBudget = 1'000'000;
+  start();
+  const std::string head = post("Content-Length: 400000\r\n", "", "/big");
+  const auto held = [this](const std::string& bytes) {
+    return server->metrics().text().find("computesdk_body_bytes " + bytes + "\n") != std::string::npos;
+  };
+  const auto heldIs = [&](const std::string& bytes) {
+    const auto end = std::chrono::steady_clock::now() + 15s;
+    while (!held(bytes) && std::chrono::steady_clock::now() < end) onLoop([] {});
+    return held(bytes);
+  };
+  RawClient first = connect(), second = connect(), third = connect();
+  for (RawClient* client : {&first, &second}) client->send(head + std::string(kBody - 1, 'x'));
+  ASSERT_TRUE(heldIs("799998"));
+  third.send(head + std::string(kBody, 'x'));
+  const std::string refused = third.answer();
+  EXPECT_EQ(statusOf(refused), 503);
+  EXPECT_EQ(fieldOf(refused, "Retry-After"), "1");
+  EXPECT_NE(bodyOf(refused).find("overloaded"), std::string::npos);
+  EXPECT_TRUE(heldIs("799998")) << "what was refused is let go";
+  first.close();
+  EXPECT_TRUE(heldIs("399999")) << "as is what a client leaves behind";
+  third.send(head + std::string(kBody, 'x'));
+  EXPECT_EQ(bodyOf(third.answer()), "400000") << "on the same connection";
+  second.send("x");
+  EXPECT_EQ(bodyOf(second.answer()), "400000");
+  EXPECT_TRUE(heldIs("0"));
+}
+
+TEST_F(LimitsTest, ABodyLongerThanTheBudgetIs413) {
+  options.bodyBudget = 5'000;
+  start();
+  EXPECT_EQ(statusOf(ask(post("Content-Length: 5001\r\n", std::string(5001, 'x'), "/big"))), 413);
+  EXPECT_EQ(bodyOf(ask(post("Content-Length: 5000\r\n", std::string(5000, 'x'), "/big"))), "5000");
+}
+
 TEST_F(LimitsTest, LongHeadsAre431) {
   start();
   EXPECT_EQ(statusOf(ask(get("/health", "X: " + std::string(70'000, 'x') + "\r\n"))), 431);

@@ -16,6 +16,7 @@
 #include "core/answer.hpp"
 #include "core/context.hpp"
 #include "core/rooms.hpp"
+#include "core/sandbox_routes.hpp"
 
 namespace computesdk::sandboxd {
 namespace {
@@ -203,7 +204,8 @@ void addAuthRoutes(serving::Router& router, Context& context) {
   if (context.isMain()) {
     context.shared().authenticate = [state, &context](const serving::Request& request) -> Identity {
       TokenHolder holder = state->tokens.identify(presentedToken(request, context.baseUrl()).value_or(""));
-      return {holder.kind, std::move(holder.tokenId)};
+      if (holder.kind != TokenKind::session) return {holder.kind, {}};
+      return {holder.kind, std::move(holder.tokenId), holder.expiresAt};
     };
   }
   using serving::Request;
@@ -217,14 +219,18 @@ void addAuthRoutes(serving::Router& router, Context& context) {
   router
       .on("GET", "/auth/magic/:code",
           [state, &context](const Request& request) { return followLink(*state, context, request); })
-      .open();
+      .open()
+      .bodyLimit(kOpenBody);
   // Programs that look at links before people follow them ask by HEAD: that must not use the link up.
-  router.on("HEAD", "/auth/magic/:code", [](const Request&) { return serving::Response::noContent(); }).open();
+  router.on("HEAD", "/auth/magic/:code", [](const Request&) { return serving::Response::noContent(); })
+      .open()
+      .bodyLimit(kOpenBody);
   router
       .on("GET", "/auth/status",
           [state, &context](const Request& request) { return authStatus(*state, context, request); })
-      .open();
-  router.on("GET", "/auth/info", authInfo).open();
+      .open()
+      .bodyLimit(kOpenBody);
+  router.on("GET", "/auth/info", authInfo).open().bodyLimit(kOpenBody);
 }
 
 }  // namespace computesdk::sandboxd

@@ -61,6 +61,9 @@ Result<rapidjson::Document> parseJson(std::string_view text);
 /// The request's body as an object; an empty body is an empty object. Anything else: E_INVALID_ARGUMENT.
 Result<rapidjson::Document> bodyOf(const serving::Request& request);
 
+/// The same without a copy: texts of the document lie in the request's body, which is changed, and must outlive it.
+Result<rapidjson::Document> bodyInPlace(serving::Request& request);
+
 /// A field of an object; absent and null are the same. Of another type than asked for: E_INVALID_ARGUMENT names it.
 Result<std::optional<std::string>> optionalText(const rapidjson::Value& object, std::string_view name);
 Result<std::string> requiredText(const rapidjson::Value& object,

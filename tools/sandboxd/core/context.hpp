@@ -47,6 +47,7 @@ struct Limits {
   std::size_t terminals = 1024;                ///< terminals at a time; more: 429
   std::size_t replay = 64U << 10U;             ///< bytes of a PTY that a new subscriber hears again
   std::size_t body = 96U << 20U;               ///< bytes of a request body
+  std::size_t bodies = 256U << 20U;            ///< bytes of all request bodies at a time; more: 503
   std::size_t connectionQueue = 8U << 20U;     ///< bytes that wait for one WebSocket client before it is dropped
   std::chrono::milliseconds startWait{60000};  ///< a streamed command that nobody starts is dropped after this
 };
@@ -60,7 +61,8 @@ enum class TokenKind {
 /// Who asks.
 struct Identity {
   TokenKind kind = TokenKind::none;
-  std::string tokenId;  ///< of a session token
+  std::string tokenId;                                                            ///< of a session token
+  std::optional<std::chrono::system_clock::time_point> expiresAt = std::nullopt;  ///< of a session token
 };
 
 /// Judges who asks, by what the request carries (with authentication off all have TokenKind::access). On the loop's

@@ -108,6 +108,7 @@ Result<void> Daemon::open(std::vector<RoomBuilder> rooms) {
   }
   if (config.baseUrl.empty()) config.baseUrl = ownUrl(config);
   options.bodyLimit = parts_->shared.limits.body;
+  options.bodyBudget = parts_->shared.limits.bodies;
   options.cors = true;
   options.workers = kWorkers;
   if (config.verbose) options.accessLog = printAccess;

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <csignal>
-#include <set>
 
 #include "core/process_tree.hpp"
 
@@ -22,13 +21,12 @@ constexpr std::chrono::milliseconds kGrace{50};
 
 }  // namespace
 
-RunningProcess::RunningProcess(serving::Loop& loop, SpawnOptions options, Started started,
-                               std::function<void(RunningProcess&)> gone)
+RunningProcess::RunningProcess(serving::Loop& loop, SpawnOptions options, Started started, Owner owner)
     : loop_(loop),
       options_(std::move(options)),
       holder_(started.holder),
       pid_(started.pid),
-      gone_(std::move(gone)),
+      owner_(std::move(owner)),
       status_(std::move(started.status)) {
   out_.fd = std::move(started.out);
   out_.sink = std::move(options_.onStdout);
@@ -165,11 +163,13 @@ void RunningProcess::reap() {
     ::kill(-pid_, SIGKILL);
     onEnded(SIGKILL);
   }
+  // It blocks all signals, so only SIGKILL ends it before its time.
+  if (got > 0 && WIFSIGNALED(status)) owner_.orphaned();
   const auto self = shared_from_this();
   if (!finished_) finish();
   if (auto tell = std::move(options_.onGone)) tell();
   close();
-  gone_(*this);
+  owner_.gone(*this);
 }
 
 void RunningProcess::close() {
@@ -223,19 +223,9 @@ void RunningProcess::killAll() {
   if (reaped_) return;
   signalled_ = true;
   killing_ = true;
-  // Stopped first, so that nothing forks away between being seen and being killed.
-  std::set<pid_t> stopped;
-  for (int round = 0; round < 64; ++round) {
-    bool more = false;
-    for (const auto& each : descendantsOf(holder_)) {
-      if (each.state == 'Z' || !stopped.insert(each.pid).second) continue;
-      ::kill(each.pid, SIGSTOP);
-      more = true;
-    }
-    if (!more) break;
-  }
-  for (const auto pid : stopped) ::kill(pid, SIGKILL);
+  stopAndKill([this] { return descendantsOf(holder_); });
   if (!exitedFlag_) ::kill(pid_, SIGKILL);
+  ::kill(holder_, SIGCONT);  // one that somebody stopped would wait for nothing
 }
 
 void RunningProcess::killAgain() {

@@ -18,8 +18,12 @@ namespace computesdk::sandboxd {
 /// descendant is left.
 class RunningProcess final : public Process, public std::enable_shared_from_this<RunningProcess> {
  public:
-  /// `gone` is called on the loop's thread when the holder has been reaped.
-  RunningProcess(serving::Loop& loop, SpawnOptions options, Started started, std::function<void(RunningProcess&)> gone);
+  /// What whoever keeps them all is told, on the loop's thread.
+  struct Owner {
+    std::function<void()> orphaned;             ///< somebody killed the holder: what was below it has lost its place
+    std::function<void(RunningProcess&)> gone;  ///< the holder has been reaped
+  };
+  RunningProcess(serving::Loop& loop, SpawnOptions options, Started started, Owner owner);
 
   /// Begins to read. Loop's thread.
   void begin();
@@ -63,7 +67,7 @@ class RunningProcess final : public Process, public std::enable_shared_from_this
   serving::Loop& loop_;
   SpawnOptions options_;
   const pid_t holder_, pid_;
-  std::function<void(RunningProcess&)> gone_;
+  Owner owner_;
 
   // Loop's thread.
   UniqueFd status_;

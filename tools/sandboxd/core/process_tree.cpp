@@ -6,10 +6,12 @@
 
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "core/unique_fd.hpp"
 
@@ -73,6 +75,20 @@ std::vector<ProcessEntry> descendantsOf(pid_t ancestor) {
     byParent.erase(parent);
   }
   return out;
+}
+
+void stopAndKill(const std::function<std::vector<ProcessEntry>()>& next) {
+  std::set<pid_t> stopped;
+  for (int round = 0; round < 64; ++round) {
+    bool more = false;
+    for (const auto& each : next()) {
+      if (each.state == 'Z' || !stopped.insert(each.pid).second) continue;
+      ::kill(each.pid, SIGSTOP);
+      more = true;
+    }
+    if (!more) break;
+  }
+  for (const auto pid : stopped) ::kill(pid, SIGKILL);
 }
 
 bool procIsMounted() { return ::access("/proc/self/stat", R_OK) == 0; }

@@ -12,6 +12,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "core/process.hpp"
 #include "core/process_tree.hpp"
@@ -28,7 +29,9 @@ struct Processes::State {
   std::map<pid_t, std::shared_ptr<RunningProcess>> running;  ///< by holder
   int starting = 0;
   bool stopped = false;
-  bool adopting = false;  ///< strangers may be our children: reap them
+  bool adopting = false;   ///< strangers may be our children: reap them
+  std::set<pid_t> before;  ///< processes that were below us when adopting began: none of ours, and left alone
+  bool strays = false;     ///< there may be some
 
   void forget(RunningProcess& process) {
     {
@@ -45,10 +48,41 @@ struct Processes::State {
     // A process that is just being started is ours too, but has no entry yet.
     while (adopting && starting == 0) {
       siginfo_t info{};
-      if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-      if (running.count(info.si_pid) > 0) return;
+      if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) break;
+      if (running.count(info.si_pid) > 0) break;
       ::waitpid(info.si_pid, nullptr, WNOHANG);
+      // What a stray had below itself is a stray now.
+      if (before.erase(info.si_pid) == 0) strays = true;
     }
+    killStrays();
+  }
+
+  /// A holder was killed: what it held has become ours.
+  void orphaned() {
+    const std::lock_guard lock(mutex);
+    strays = true;
+    killStrays();
+  }
+
+  /// Ends what a killed holder has left to us, in whatever session and with whatever environment: all that is below
+  /// this program, but neither below a holder nor there from the beginning. With the lock.
+  void killStrays() {
+    if (!strays || !adopting || starting > 0) return;
+    strays = false;
+    stopAndKill([this] {
+      std::set<pid_t> known = before;
+      for (const auto& [holder, process] : running) known.insert(holder);
+      std::vector<ProcessEntry> found;
+      // Parents come before their children.
+      for (const auto& each : descendantsOf(::getpid())) {
+        if (known.count(each.pid) > 0 || known.count(each.parent) > 0) {
+          known.insert(each.pid);
+        } else {
+          found.push_back(each);
+        }
+      }
+      return found;
+    });
   }
 };
 
@@ -114,6 +148,7 @@ void Processes::adoptStrangers() {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   {
     const std::lock_guard lock(state_->mutex);
+    for (const auto& each : descendantsOf(::getpid())) state_->before.insert(each.pid);
     state_->adopting = true;
   }
   state_->reapStrangers();
@@ -145,19 +180,23 @@ Result<std::shared_ptr<Process>> Processes::spawn(SpawnOptions options) {
   {
     const std::lock_guard lock(state->mutex);
     --state->starting;
+    if (!started) state->strays = true;  // a holder that was killed at once may have left something
     if (started) {
-      process = std::make_shared<RunningProcess>(state->loop, std::move(options), std::move(*started),
-                                                 [weak = std::weak_ptr<State>(state)](RunningProcess& which) {
-                                                   if (const auto owner = weak.lock()) owner->forget(which);
-                                                 });
+      const std::weak_ptr<State> weak = state;
+      RunningProcess::Owner owner;
+      owner.orphaned = [weak] {
+        if (const auto all = weak.lock()) all->orphaned();
+      };
+      owner.gone = [weak](RunningProcess& which) {
+        if (const auto all = weak.lock()) all->forget(which);
+      };
+      process = std::make_shared<RunningProcess>(state->loop, std::move(options), std::move(*started), owner);
       state->running[process->holder()] = process;
     }
     state->fewer.notify_all();
   }
-  if (!started) {
-    state->reapStrangers();
-    return std::move(started).error();
-  }
+  state->reapStrangers();  // those that ended while this one was being started
+  if (!started) return std::move(started).error();
   state->loop.post([process] { process->begin(); });
   bool late = false;
   {

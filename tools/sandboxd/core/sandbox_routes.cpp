@@ -28,6 +28,10 @@ serving::Response notAuthenticated() {
   return failure(info);
 }
 
+serving::Response noSuchSandbox() {
+  return failure(missing("Sandbox not found", "list the child sandboxes with GET /sandboxes"));
+}
+
 std::shared_ptr<Context> contextOf(const std::shared_ptr<SandboxInstance>& instance) {
   return {instance, &instance->context};
 }
@@ -41,9 +45,9 @@ serving::Response health(const serving::Request&) {
 RoutedSandboxes::RoutedSandboxes(Shared& shared, std::vector<RoomBuilder> rooms)
     : shared_(shared), rooms_(std::move(rooms)) {
   shared_.sandboxes = this;
-  unknown_.fallback([](const serving::Request&, const serving::Reply& reply) {
-    reply.send(failure(missing("Sandbox not found", "list the child sandboxes with GET /sandboxes")));
-  });
+  // As a hook it answers before the body, which is not kept for somebody who has shown no token.
+  unknown_.before([](const serving::Request&) { return std::optional(noSuchSandbox()); });
+  unknown_.fallback([](const serving::Request&, const serving::Reply& reply) { reply.send(noSuchSandbox()); });
 }
 
 RoutedSandboxes::~RoutedSandboxes() { shared_.sandboxes = nullptr; }
@@ -52,7 +56,7 @@ std::shared_ptr<SandboxInstance> RoutedSandboxes::build(const std::string& subdo
                                                         bool isMain) {
   auto url = isMain ? std::string() : shared_.config.baseUrl + std::string(kChildPrefix) + subdomain;
   auto instance = std::make_shared<SandboxInstance>(shared_, subdomain, directory, std::move(url), isMain);
-  instance->router.on("GET", "/health", health).open();
+  instance->router.on("GET", "/health", health).open().bodyLimit(kOpenBody);
   instance->router.before([this](serving::Request& request) -> std::optional<serving::Response> {
     auto* owner = std::any_cast<RequestOwner>(&request.context);
     if (owner == nullptr) owner = &request.context.emplace<RequestOwner>();

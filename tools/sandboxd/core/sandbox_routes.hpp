@@ -15,6 +15,9 @@
 
 namespace computesdk::sandboxd {
 
+/// Bytes of a body that somebody may send of whom nobody knows who he is.
+inline constexpr std::size_t kOpenBody = 4096;
+
 /// Builds one room.
 using RoomBuilder = std::function<void(serving::Router&, Context&)>;
 

@@ -32,8 +32,9 @@ Response list(const Context& context, const Request& request) {
   return envelope("Files retrieved", JsonObject().raw("files", *files).text("path", path->asked).str());
 }
 
-Response write(const Context& context, const Request& request) {
-  const Result<rapidjson::Document> body = bodyOf(request);
+// Content may be large: it is written from the body in which it came.
+Response write(const Context& context, Request& request) {
+  const Result<rapidjson::Document> body = bodyInPlace(request);
   if (!body) return failure(body.error());
   const Result<std::string> asked = requiredText(*body, "path");
   if (!asked) return failure(asked.error());
@@ -53,8 +54,8 @@ Response write(const Context& context, const Request& request) {
   return envelope(isNew ? "File created" : "File written", fileData(*file), false, isNew ? 201 : 200);
 }
 
-Response batch(const Context& context, const Request& request) {
-  const Result<rapidjson::Document> body = bodyOf(request);
+Response batch(const Context& context, Request& request) {
+  const Result<rapidjson::Document> body = bodyInPlace(request);
   if (!body) return failure(body.error());
   const auto operations = batchOf(context.workingDirectory(), *body);
   if (!operations) return failure(operations.error());
@@ -104,9 +105,13 @@ Response remove(const Context& context, const Request& request) {
 void addFileRoutes(serving::Router& router, Context& context) {
   const std::size_t most = context.limits().body;
   router.onBlocking("GET", "/files", [&context](const Request& request) { return list(context, request); });
-  router.onBlocking("POST", "/files", [&context](const Request& request) { return write(context, request); })
+  router
+      .onBlockingAsync("POST", "/files",
+                       [&context](Request request, const Reply& reply) { reply.send(write(context, request)); })
       .bodyLimit(most);
-  router.onBlocking("POST", "/files/batch", [&context](const Request& request) { return batch(context, request); })
+  router
+      .onBlockingAsync("POST", "/files/batch",
+                       [&context](Request request, const Reply& reply) { reply.send(batch(context, request)); })
       .bodyLimit(most);
   router.onBlockingAsync("GET", "/files/**",
                          [&context](const Request& request, const Reply& reply) { read(context, request, reply); });

@@ -110,11 +110,34 @@ bool Connection::readHead(std::string_view& bytes) {
 
 bool Connection::takePiece(std::string_view piece) {
   bodyBytes_ += piece.size();
-  if (early_) return true;  // not wanted any more
+  if (early_ && !starved_) return true;  // not wanted any more
   tooBig_ = bodyBytes_ > bodyLimit_;
   if (tooBig_) return false;
-  (streamed_ ? bodyPart_ : request_.body).append(piece);
+  if (starved_) return true;
+  if (streamed_) {
+    bodyPart_.append(piece);
+    return true;
+  }
+  if (!request_.bodyShare) request_.bodyShare = std::make_shared<BodyShare>(server_->bodies);
+  request_.bodyShare->grow(piece.size()) ? void(request_.body.append(piece)) : starve();
   return true;
+}
+
+/// Lets the body go. The rest of it is read all the same: a client that sends first and reads then hears the answer.
+void Connection::starve() {
+  server_->refusals.add();
+  starved_ = true;
+  dropBody();
+  early_ = server_
+               ->errorBody(503, "overloaded",
+                           "The bodies of other requests take all the memory that there is for them; try again in a "
+                           "second.")
+               .with("Retry-After", "1");
+}
+
+void Connection::dropBody() {
+  std::string().swap(request_.body);
+  request_.bodyShare.reset();
 }
 
 bool Connection::readBodyPiece(std::string_view& bytes) {

@@ -50,6 +50,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool readHead(std::string_view& bytes);
   bool readBodyPiece(std::string_view& bytes);
   bool takePiece(std::string_view piece);
+  void starve();
+  void dropBody();
   void deliverBody();
   [[nodiscard]] bool wantsInput() const noexcept;
   void resume();
@@ -102,6 +104,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool keepAlive_ = true;
   bool continueOwed_ = false;  ///< "100 Continue" before the body is read
   bool tooBig_ = false;
+  bool starved_ = false;  ///< the budget of all bodies has no room for this one
   Clock::time_point deadline_ = Clock::time_point::max();
   std::string in_;  ///< bytes not looked at yet
 

@@ -1,6 +1,7 @@
 #include "connection.hpp"
 #include "owed.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <limits>
 
@@ -67,7 +68,7 @@ void Connection::headDone() {
   http10_ = head.version < 11;
   keepAlive_ = head.keepAlive && !server_->stopping();
   chunked_ = false;
-  streamed_ = tooBig_ = continueOwed_ = false;
+  streamed_ = tooBig_ = starved_ = continueOwed_ = false;
   early_.reset();
   left_.reset();
   route_ = nullptr;
@@ -129,7 +130,10 @@ std::uint64_t Connection::mostBody() const {
 void Connection::applyLimits() {
   const MessageHead& head = parser_->head();
   const bool continues = !http10_ && hasBody_ && request_.headers.hasToken("Expect", "100-continue");
+  streamed_ = !early_ && route_ != nullptr && route_->streamsBody && route_->asyncHandler;
   bodyLimit_ = mostBody();
+  // One that would never find room is too long.
+  if (!streamed_ && server_->options.bodyBudget > 0) bodyLimit_ = std::min(bodyLimit_, server_->options.bodyBudget);
   if (early_) {
     if (hasBody_ && (continues || head.chunked || *head.contentLength > kSmallBody)) {
       respond(std::move(*std::exchange(early_, std::nullopt)));
@@ -143,7 +147,6 @@ void Connection::applyLimits() {
     return refuse(413, "body_too_large",
                   "The body is longer than the " + std::to_string(bodyLimit_) + " bytes taken here.");
   }
-  streamed_ = route_ != nullptr && route_->streamsBody && route_->asyncHandler;
   if (streamed_ && hasBody_) {
     continueOwed_ = continues;
     dispatch();
@@ -162,8 +165,10 @@ void Connection::dispatch() {
           .method = {}, .pattern = {}, .maxBody = {}, .handler = {}, .asyncHandler = router_->fallbackHandler()};
       return callHandler(fallback);
     }
-    if (route_->handler && !route_->blocking) return respond(route_->handler(request_));
-    callHandler(*route_);
+    if (!route_->handler || route_->blocking) return callHandler(*route_);
+    Response answer = route_->handler(request_);
+    dropBody();  // the client may take the answer slowly
+    respond(std::move(answer));
   } catch (const std::exception&) {
     refuse(500, "internal", "The server failed on this request.");
   }
@@ -242,6 +247,7 @@ void Connection::refuse(int status, std::string_view code, std::string_view sent
   server_->refusals.add();
   keepAlive_ = false;
   early_.reset();
+  dropBody();
   if (bodyReader_) {
     const auto reader = std::exchange(bodyReader_, nullptr);
     server_->loop.post([reader] { reader(std::make_error_code(std::errc::connection_aborted), {}); });

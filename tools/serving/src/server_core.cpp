@@ -25,6 +25,7 @@ Server::Core::Core(Loop& theLoop, Router& theRouter, ServerOptions theOptions)
     : loop(theLoop),
       router(theRouter),
       options(std::move(theOptions)),
+      bodies(std::make_shared<BodyBudget>(options.bodyBudget)),
       workers(options.workers, options.workerQueue),
       bytesIn(metrics.counter("computesdk_bytes_total", "Bytes of client connections.", {{"direction", "in"}})),
       bytesOut(metrics.counter("computesdk_bytes_total", "Bytes of client connections.", {{"direction", "out"}})),
@@ -36,6 +37,8 @@ Server::Core::Core(Loop& theLoop, Router& theRouter, ServerOptions theOptions)
           metrics.gauge("computesdk_tunnels", "Open connections that were given away: tunnels and WebSockets.")) {
   metrics.gauge("computesdk_worker_queue", "Requests that wait for a worker.",
                 [this] { return static_cast<double>(workers.waiting()); });
+  metrics.gauge("computesdk_body_bytes", "Bytes of request bodies in memory.",
+                [held = bodies] { return static_cast<double>(held->held()); });
   unsigned char random[6] = {};
   if (::getrandom(random, sizeof random, 0) != static_cast<ssize_t>(sizeof random)) random[0] = 1;
   char text[2 * sizeof random + 2];

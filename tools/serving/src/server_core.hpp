@@ -1,5 +1,6 @@
 #pragma once
 
+#include "body_budget.hpp"
 #include "workers.hpp"
 
 #include <computesdk/serving/server.hpp>
@@ -55,6 +56,7 @@ struct Server::Core : std::enable_shared_from_this<Server::Core> {
   ServerOptions options;
   std::function<Router&(Request&)> chooser;
   std::function<void(const Request&, Response&)> decorator;
+  const std::shared_ptr<BodyBudget> bodies;  ///< requests may outlive the server
   Metrics metrics;
   Workers workers;
   std::vector<std::uint16_t> ports;

@@ -144,6 +144,34 @@ TEST_F(AuthRoutes, RevocationClosesTheSocketsOfTheTokenAlone) {
   ASSERT_TRUE(heard) << "the other one lives";
 }
 
+TEST_F(AuthRoutes, ExpiryClosesTheSocketsOfTheTokenAlone) {
+  start();
+  const Answer other = ask("POST", "/auth/session_tokens", R"({"expiresIn":600})");
+  ASSERT_EQ(ask("POST", "/sandboxes").status, 200);
+  const Answer all = ask("GET", "/sandboxes");
+  std::string child;
+  for (const auto& each : all.json["sandboxes"].GetArray()) {
+    if (!each["is_main"].GetBool()) child = each["subdomain"].GetString();
+  }
+  const Answer made = ask("POST", "/auth/session_tokens", R"({"expiresIn":1})");
+  ASSERT_EQ(made.status, 200);
+  const std::string token = made.json["token"].GetString();
+  Socket brief(port(), "/ws", token), ofChild(port(), "/s/" + child + "/ws", token);
+  Socket ofSession(port(), "/ws", other.json["token"].GetString()), ofAccess(port(), "/ws", "access");
+  ASSERT_EQ(brief.status(), 101);
+  ASSERT_EQ(ofChild.status(), 101);
+  ASSERT_EQ(ofSession.status(), 101);
+  EXPECT_FALSE(brief.next()) << "closed";
+  EXPECT_EQ(brief.closeCode(), 1008);
+  EXPECT_FALSE(ofChild.next()) << "closed";
+  EXPECT_EQ(ofChild.closeCode(), 1008);
+  EXPECT_EQ(Socket(port(), "/ws", token).status(), 401) << "not before its time";
+  for (Socket* alive : {&ofSession, &ofAccess}) alive->subscribe("signals");
+  EXPECT_EQ(ask("POST", "/signals/start").status, 200);
+  EXPECT_EQ(ask("POST", "/signals/error", R"({"message":"m"})").status, 200);
+  for (Socket* alive : {&ofSession, &ofAccess}) EXPECT_TRUE(alive->next("signal")) << "the others live";
+}
+
 TEST_F(AuthRoutes, MagicLinksLogABrowserInOnce) {
   start({}, "https://gw.example/s/abc");
   const Answer made = ask("POST", "/auth/magic-links", R"({"redirectUrl":"/dash?x=1"})");

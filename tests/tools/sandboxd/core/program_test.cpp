@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <vector>
 
@@ -190,6 +191,39 @@ TEST_F(ProgramTest, AdoptsAndReapsWhatAKilledHolderLeaves) {
   }));
 }
 
+TEST_F(ProgramTest, WhatAKilledHolderHeldEndsAtOnce) {
+  Program program(words_, variables_);
+  const auto port = program.port();
+  const auto other = ask(port, "POST", "/run/command", R"({"command":"exec sleep 1000","background":true})");
+  std::set<pid_t> known;
+  for (const auto& each : descendantsOf(program.pid())) known.insert(each.pid);
+  // One that has ended, and one that runs: two descendants each, in sessions of their own and with a clean environment.
+  const std::string leave = "(setsid env -i /bin/sh -c '(setsid /bin/sleep 1000 &) ; exec /bin/sleep 1000' &) ; ";
+  ASSERT_EQ(ask(port, "POST", "/run/command", command(leave + "echo done >/dev/null")).status, 200);
+  ASSERT_EQ(
+      ask(port, "POST", "/run/command", R"({"background":true,"command":")" + leave + R"(exec sleep 1000"})").status,
+      200);
+  const auto found = [&] {
+    std::vector<ProcessEntry> fresh;
+    for (const auto& each : descendantsOf(program.pid())) {
+      if (known.count(each.pid) == 0) fresh.push_back(each);
+    }
+    return fresh;
+  };
+  ASSERT_TRUE(eventually([&] {
+    std::size_t asleep = 0;
+    for (const auto& each : found()) asleep += contentOf("/proc/" + std::to_string(each.pid) + "/comm") == "sleep\n";
+    return asleep == 5;
+  }));
+  for (const auto& each : found()) {
+    if (each.parent == program.pid()) ::kill(each.pid, SIGKILL);
+  }
+  EXPECT_TRUE(eventually([&] { return found().empty(); })) << found().size() << " live on";
+  const auto there = ask(port, "GET", "/terminals/" + other.text("terminal_id") + "/commands/" + other.text("cmd_id"));
+  EXPECT_EQ(there.text("status"), "running") << "what others started is left alone";
+  EXPECT_EQ(program.stop(), 0);
+}
+
 TEST_F(ProgramTest, GoesOnWithoutItsForkServer) {
   Program program(words_, variables_);
   const auto port = program.port();
@@ -221,6 +255,48 @@ TEST_F(ProgramTest, SurvivesFloodsOfOutputConnectionsAndFrames) {
   const auto resident = contentOf("/proc/" + std::to_string(program.pid()) + "/status");
   EXPECT_LE(std::strtol(resident.c_str() + resident.find("VmRSS:") + 6, nullptr, 10), 200 * 1024) << "KiB resident";
   EXPECT_EQ(ask(port, "DELETE", "/terminals/" + flood.text("terminal_id")).status, 204);
+  EXPECT_EQ(ask(port, "POST", "/run/command", command("echo on")).text("stdout"), "on\n");
+  EXPECT_EQ(program.stop(), 0);
+}
+
+TEST_F(ProgramTest, FloodsOfUploadsTakeBoundedMemory) {
+  constexpr int kClients = 50;
+  Program program(words_, variables_);
+  const auto port = program.port();
+  const auto upload = [](const std::string& path, std::size_t size) {
+    return R"({"path":")" + path + R"(","content":")" + std::string(size, 'x') + "\"}";
+  };
+  const auto one = ask(port, "POST", "/files", upload("one", 64U << 20U));
+  EXPECT_EQ(one.status, 201) << one.body;
+  struct stat about {};
+  ASSERT_EQ(::stat((folder_.path() + "/one").c_str(), &about), 0);
+  EXPECT_EQ(about.st_size, 64 << 20);
+  // What is no file is read and refused with 400: the disk is not asked here. All send all but their last byte first,
+  // so that they are under way at the same time, whoever is refused.
+  const std::string body = upload("/dev/null", 8U << 20U);
+  const std::string head =
+      "POST /files HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer access\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n";
+  const auto most = std::string_view(body).substr(0, body.size() - 1);
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.push_back(dial(port));
+    sendBytes(clients.back(), head);
+    sendBytes(clients.back(), most);
+  }
+  int read = 0, refused = 0;
+  for (const auto& client : clients) {
+    sendBytes(client, "}");
+    char text[16] = {};
+    if (::recv(client.get(), text, 12, MSG_WAITALL) != 12) continue;
+    read += std::string_view(text, 12) == "HTTP/1.1 400" ? 1 : 0;
+    refused += std::string_view(text, 12) == "HTTP/1.1 503" ? 1 : 0;
+  }
+  EXPECT_EQ(read + refused, kClients);
+  EXPECT_GT(read, 0);
+  EXPECT_GT(refused, 0);
+  const auto status = contentOf("/proc/" + std::to_string(program.pid()) + "/status");
+  EXPECT_LE(std::strtol(status.c_str() + status.find("VmHWM:") + 6, nullptr, 10), 512 * 1024) << "KiB at most";
   EXPECT_EQ(ask(port, "POST", "/run/command", command("echo on")).text("stdout"), "on\n");
   EXPECT_EQ(program.stop(), 0);
 }

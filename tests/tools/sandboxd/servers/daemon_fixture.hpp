@@ -134,6 +134,9 @@ class Socket {
       }
       const std::string payload = take(size);
       const int opcode = head[0] & 0x0f;
+      if (opcode == 8 && payload.size() >= 2) {
+        closeCode_ = static_cast<unsigned char>(payload[0]) * 256 + static_cast<unsigned char>(payload[1]);
+      }
       if (opcode == 8 || payload.size() < size) return std::nullopt;
       if (opcode != 1) continue;
       Message message;
@@ -147,6 +150,8 @@ class Socket {
       return message;
     }
   }
+  /// With which code it was closed; 0: it was not, or without one.
+  [[nodiscard]] int closeCode() const { return closeCode_; }
   /// The next message of this type; nothing when the connection was closed.
   std::optional<Message> next(std::string_view type) {
     for (;;) {
@@ -170,6 +175,7 @@ class Socket {
 
   UniqueFd fd_;
   std::string head_;
+  int closeCode_ = 0;
 };
 
 class DaemonTest : public testing::Test {

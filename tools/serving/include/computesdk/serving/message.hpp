@@ -3,6 +3,7 @@
 #include <any>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,8 @@ class Headers {
 /// Percent-encodes all but letters, digits and "-._~".
 [[nodiscard]] std::string percentEncode(std::string_view text);
 
+class BodyShare;
+
 /// What a client asked. A plain value: a handler may move it to another thread.
 struct Request {
   std::string method;  ///< "GET", as sent
@@ -63,6 +66,7 @@ struct Request {
   std::string route;       ///< pattern of the route that serves it; "" before routing
   std::any context;        ///< what the hooks hand to the handler: who asks, for which sandbox…
   std::vector<std::pair<std::string, std::string>> captures;  ///< as capture() says
+  std::shared_ptr<BodyShare> bodyShare;  ///< counts `body` against ServerOptions::bodyBudget while a copy of this lives
 
   /// First field of that name, or "".
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept { return headers.get(name); }

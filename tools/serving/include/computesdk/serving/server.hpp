@@ -51,8 +51,9 @@ struct Endpoint {
 
 struct ServerOptions {
   std::vector<Endpoint> endpoints;
-  std::size_t headLimit = 64u << 10;               ///< bytes of request line and headers; more is 431
-  std::uint64_t bodyLimit = 1u << 20;              ///< bytes of a body where the route says nothing; more is 413
+  std::size_t headLimit = 64u << 10;   ///< bytes of request line and headers; more is 431
+  std::uint64_t bodyLimit = 1u << 20;  ///< bytes of a body where the route says nothing; more is 413
+  std::uint64_t bodyBudget = 0;        ///< bytes of all bodies in Request::body at a time; 0: any number. More is 503
   std::chrono::milliseconds headTimeout{10'000};   ///< from the first byte of a request to the end of its head; 408
   std::chrono::milliseconds bodyTimeout{30'000};   ///< without a byte of the body; 408
   std::chrono::milliseconds writeTimeout{30'000};  ///< without the client taking a byte of the answer
