@@ -91,7 +91,7 @@ Answer Box::send(const vendor::Request& request, std::initializer_list<int> also
 
 Failure Box::failure(const Answer& answer) {
   Failure failure = api_->failure(session_, answer, false);
-  const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
+  const auto says = [&](std::string_view words) { return failure.says(words); };
   const bool aboutItself = answer.status == 404 && !says("no such file") && !says("process") && !says("upload");
   if (aboutItself || answer.status == 502 || answer.status == 503 || answer.status == 504) {
     if (auto why = whyNotRunning()) return std::move(*why);

@@ -144,19 +144,21 @@ vendor::SandboxResult resultOf(Json sandbox, std::int64_t nowMs) {
   return result;
 }
 
-void listSandboxes(vendor::Session& session, const vendor::Api& control, const std::function<bool(Json)>& each) {
+void listPages(vendor::Session& session, const vendor::Api& control, std::string_view path, std::string_view what,
+               const std::function<bool(Json)>& each) {
+  const std::string asked = "a list of " + std::string(what);
   std::unordered_set<std::string> seen;
   std::string cursor;
   for (;;) {
     vendor::Query query;
     query.add("limit", "100").addText("cursor", cursor);
-    const Answer answer = control.send(session, control.get(query.on("/sandboxes")));
-    const JsonDocument page = control.json(answer, "list");
+    const Answer answer = control.send(session, control.get(query.on(path)));
+    const JsonDocument page = control.json(answer, asked);
     // Of a version of the API that has no pages.
     const bool whole = page.root().isArray();
     const Json items = whole ? page.root() : page["data"];
     if (!items.isArray()) {
-      throw Error(CSDK_UNAVAILABLE, "Blaxel's answer to list holds no sandboxes").errorClass(CSDK_ERROR_PROTOCOL);
+      throw Error(CSDK_UNAVAILABLE, "Blaxel's answer to " + asked + " holds none").errorClass(CSDK_ERROR_PROTOCOL);
     }
     for (const Json item : items.items()) {
       if (!each(item)) return;

@@ -20,8 +20,9 @@ vendor::JsonValue createBody(const csdk_create_args& args, const Settings& setti
 /// A sandbox as all answers have it. `nowMs`: the wall clock.
 vendor::SandboxResult resultOf(vendor::Json sandbox, std::int64_t nowMs);
 
-/// All pages, as long as `each` says true.
-void listSandboxes(vendor::Session& session, const vendor::Api& control, const std::function<bool(vendor::Json)>& each);
+/// All items of all pages of a list at `path`, as long as `each` says true. `what` they are, for messages: "sandboxes".
+void listPages(vendor::Session& session, const vendor::Api& control, std::string_view path, std::string_view what,
+               const std::function<bool(vendor::Json)>& each);
 
 /// Idempotent.
 void destroySandbox(vendor::Session& session, const vendor::Api& control, std::string_view id);

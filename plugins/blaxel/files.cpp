@@ -1,5 +1,6 @@
 #include "blaxel/files.hpp"
 
+#include "common/download.hpp"
 #include "common/multipart.hpp"
 #include "common/results.hpp"
 #include "common/text.hpp"
@@ -7,7 +8,6 @@
 #include "common/upload.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <set>
 
@@ -72,61 +72,6 @@ void runOrFail(Box& box, std::string_view script, const std::vector<std::string>
   const std::string said = box.script(script, args, &code);
   if (code != 0) scriptFailed(said, path);
 }
-
-/// An answer with the content of a file, or a part of it, on its way to the caller.
-class Reader {
- public:
-  Reader(Box& box, std::int64_t offset, std::int64_t length)
-      : box_(box), skip_(offset), left_(length < 0 ? INT64_MAX : length) {}
-
-  void run(const vendor::Request& request, const std::string& path) {
-    vendor::Handlers handlers;
-    handlers.head = [this](const Answer& head) { takeHead(head); };
-    handlers.data = [this](std::string_view bytes) { take(bytes); };
-    handlers.end = [this] { over_ = true; };
-    const std::uint64_t number = box_.session().start(request, std::move(handlers));
-    box_.session().until([&] { return over_ || (head_.ok() && (left_ == 0 || folder_)); });
-    box_.session().close(number);
-    if (!head_.ok()) {
-      const vendor::Failure failure = box_.failure(head_);
-      if (failure.status == CSDK_NOT_FOUND && failure.errorClass == CSDK_ERROR_PLAIN) throw notFound(path);
-      throw failure.error();
-    }
-    if (folder_) throw Error(CSDK_INVALID_ARGUMENT, vendor::oneLine(path, 300) + " is a folder");
-  }
-
- private:
-  void takeHead(const Answer& head) {
-    head_ = head;
-    // A folder comes as JSON whatever was asked for.
-    folder_ = head.ok() && head.header("content-type").starts_with("application/json");
-    constexpr std::int64_t kLarge = std::int64_t{1} << 20;
-    const std::string_view length = head.header("content-length");
-    std::int64_t size = 0;
-    std::from_chars(length.data(), length.data() + length.size(), size);
-    size = std::min(size - skip_, left_);
-    if (head.ok() && !folder_ && size >= kLarge) box_.session().call().progress("read", {}, 0, size);
-  }
-
-  void take(std::string_view bytes) {
-    if (!head_.ok() || folder_) {
-      if (head_.body.size() < 65536) head_.body += bytes;
-      return;
-    }
-    const auto skipped = std::min<std::int64_t>(skip_, static_cast<std::int64_t>(bytes.size()));
-    skip_ -= skipped;
-    bytes.remove_prefix(static_cast<std::size_t>(skipped));
-    bytes = bytes.substr(
-        0, static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(bytes.size()))));
-    left_ -= static_cast<std::int64_t>(bytes.size());
-    if (!bytes.empty()) box_.session().call().data(plugin::bytes(bytes));
-  }
-
-  Box& box_;
-  std::int64_t skip_, left_;
-  Answer head_;
-  bool over_ = false, folder_ = false;
-};
 
 /// A write's content in parts of kPart bytes.
 class Parts {
@@ -236,11 +181,18 @@ std::set<std::string, std::less<>> linksIn(Box& box, const std::string& path) {
 }  // namespace
 
 void readFile(Box& box, const csdk_fs_args& args) {
-  if (args.offset < 0) throw Error(CSDK_INVALID_ARGUMENT, "a file's offset must not be negative");
   const std::string path = pathOf(box, args.path);
   vendor::Request request = box.api().get(fileUrl(path));
   request.headers.emplace_back("Accept", "application/octet-stream");
-  Reader(box, args.offset, args.length).run(request, path);
+  // A folder comes as JSON whatever was asked for.
+  const auto isFile = [](const Answer& head) { return !head.header("content-type").starts_with("application/json"); };
+  const Answer answer = vendor::download(box.session(), request, args, isFile);
+  if (!answer.ok()) {
+    const vendor::Failure failure = box.failure(answer);
+    if (failure.status == CSDK_NOT_FOUND && failure.errorClass == CSDK_ERROR_PLAIN) throw notFound(path);
+    throw failure.error();
+  }
+  if (!isFile(answer)) throw Error(CSDK_INVALID_ARGUMENT, vendor::oneLine(path, 300) + " is a folder");
 }
 
 void writeFile(Box& box, const csdk_fs_args& args) {
@@ -355,7 +307,7 @@ void makeFolder(Box& box, const csdk_fs_args& args) {
   const Answer answer = box.session().fetch(request);
   if (answer.ok()) return;
   const vendor::Failure failure = box.failure(answer);
-  if (failure.status == CSDK_INVALID_ARGUMENT || vendor::containsNoCase(failure.vendorText, "file exists")) {
+  if (failure.status == CSDK_INVALID_ARGUMENT || failure.says("file exists")) {
     throw Error(CSDK_ALREADY_EXISTS, vendor::oneLine(path, 300) + " is there already, and no folder");
   }
   throw failure.error();

@@ -51,7 +51,7 @@ class Blaxel {
   void list(Call& call, const csdk_list_args& args) {
     Session session(call);
     std::int64_t left = args.limit > 0 ? args.limit : INT64_MAX;
-    listSandboxes(session, access_.control(session), [&](Json sandbox) {
+    listPages(session, access_.control(session), "/sandboxes", "sandboxes", [&](Json sandbox) {
       vendor::SandboxResult result = resultOf(sandbox, wallMs(call));
       // What is being deleted is not there any more, and labels are compared here: Blaxel's list has no filter.
       if (result.status == CSDK_SANDBOX_STOPPED || !vendor::carriesAll(result.metadata, args.metadata)) return true;

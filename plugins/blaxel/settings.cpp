@@ -1,5 +1,6 @@
 #include "blaxel/settings.hpp"
 
+#include "common/settings.hpp"
 #include "common/text.hpp"
 
 #include <algorithm>
@@ -13,14 +14,6 @@ using vendor::Failure;
 
 constexpr const char* kKeyFix =
     "check BL_API_KEY (or BL_CLIENT_CREDENTIALS) and BL_WORKSPACE: https://app.blaxel.ai/profile/security";
-
-std::string urlOf(const plugin::Options& config, std::string_view key, const char* variable) {
-  const std::string url = vendor::withoutTrailingSlash(config.text(key).value_or(""));
-  const bool hasScheme = url.starts_with("https://") || url.starts_with("http://");
-  if (url.empty() || (hasScheme && !vendor::hostOf(url).empty())) return url;
-  throw Error(CSDK_INVALID_ARGUMENT, std::string(variable) + " is not a URL that begins with https://")
-      .fix("give it as in https://api.example.com/v0, or unset it");
-}
 
 /// A value that goes into a header or a path.
 std::string wordOf(const plugin::Options& config, std::string_view key, const char* variable) {
@@ -36,7 +29,7 @@ std::string wordOf(const plugin::Options& config, std::string_view key, const ch
 
 void refine(const Answer& answer, Failure& failure) {
   if (answer.status == 409) failure.is(CSDK_ALREADY_EXISTS);
-  const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
+  const auto says = [&](std::string_view words) { return failure.says(words); };
   const bool limit = says("quota") || says("limit reached") || says("limit exceeded") || says("maximum number");
   if (answer.status == 402 || ((answer.status == 403 || answer.status == 429) && limit)) {
     failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA).retryable = false;
@@ -47,7 +40,7 @@ void refine(const Answer& answer, Failure& failure) {
 
 /// What the API of a sandbox says, in the words of the system that it runs on.
 void refineSandbox(const Answer& answer, Failure& failure) {
-  const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
+  const auto says = [&](std::string_view words) { return failure.says(words); };
   if (answer.status == 409) failure.is(CSDK_FAILED_PRECONDITION);
   if (answer.status != 422 && answer.status != 500 && answer.status != 400 && answer.status != 507) return;
   if (says("permission denied") || says("read-only file system")) failure.is(CSDK_PERMISSION_DENIED);
@@ -72,9 +65,9 @@ Settings Settings::of(const plugin::Options& config) {
         .fix("make a key at https://app.blaxel.ai/profile/security and export BL_API_KEY=bl_… BL_WORKSPACE=NAME");
   }
   const bool production = config.text("env").value_or("prod") == "prod";
-  settings.apiUrl = urlOf(config, "api_url", "BL_API_URL");
+  settings.apiUrl = vendor::urlSetting(config, "api_url", "BL_API_URL", "https://api.example.com/v0");
   if (settings.apiUrl.empty()) settings.apiUrl = production ? "https://api.blaxel.ai/v0" : "https://api.blaxel.dev/v0";
-  settings.runUrl = urlOf(config, "run_url", "BL_RUN_URL");
+  settings.runUrl = vendor::urlSetting(config, "run_url", "BL_RUN_URL", "https://run.example.com");
   if (settings.runUrl.empty()) settings.runUrl = production ? "https://run.blaxel.ai" : "https://run.blaxel.dev";
   settings.apiVersion = wordOf(config, "api_version", "BL_API_VERSION");
   if (settings.apiVersion.empty()) settings.apiVersion = "2026-04-28";

@@ -3,8 +3,6 @@
 #include "common/text.hpp"
 #include "common/time.hpp"
 
-#include <unordered_set>
-
 namespace computesdk::blaxel {
 namespace {
 
@@ -16,7 +14,6 @@ using vendor::JsonDocument;
 using vendor::JsonValue;
 
 constexpr std::int64_t kLookMs = 500;
-constexpr std::size_t kSnapshotPages = 10000;
 /// Looks at a sandbox that was just made and that Blaxel does not know yet.
 constexpr int kUnknownLooks = 6;
 
@@ -74,30 +71,12 @@ void createSnapshot(vendor::Session& session, const vendor::Api& control, const 
 }
 
 void listSnapshots(vendor::Session& session, const vendor::Api& control, std::string_view sandbox) {
-  std::unordered_set<std::string> seen;
-  std::string cursor;
-  for (;;) {
-    vendor::Query query;
-    query.add("limit", "100").addText("cursor", cursor);
-    const Answer answer = control.send(session, control.get(query.on("/snapshots")));
-    const JsonDocument page = control.json(answer, "list snapshots");
-    const bool whole = page.root().isArray();
-    const Json items = whole ? page.root() : page["data"];
-    if (!items.isArray()) {
-      throw Error(CSDK_UNAVAILABLE, "Blaxel's answer holds no snapshots").errorClass(CSDK_ERROR_PROTOCOL);
+  listPages(session, control, "/snapshots", "snapshots", [&](Json item) {
+    if (sandbox.empty() || item["source"].textOr("name", item.textOr("sandboxName")) == sandbox) {
+      emitSnapshot(session, item);
     }
-    for (const Json item : items.items()) {
-      if (sandbox.empty() || item["source"].textOr("name", item.textOr("sandboxName")) == sandbox) {
-        emitSnapshot(session, item);
-      }
-    }
-    if (whole || !page["meta"].booleanOr("hasMore", false)) return;
-    cursor = page["meta"].textOr("nextCursor");
-    // A service that gives the same mark again would keep us here for ever.
-    if (cursor.empty() || !seen.insert(cursor).second || seen.size() > kSnapshotPages) {
-      throw Error(CSDK_UNAVAILABLE, "Blaxel's list does not come to an end").errorClass(CSDK_ERROR_PROTOCOL);
-    }
-  }
+    return true;
+  });
 }
 
 void removeSnapshot(vendor::Session& session, const vendor::Api& control, std::string_view id) {

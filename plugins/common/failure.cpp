@@ -111,6 +111,8 @@ std::string_view Answer::header(std::string_view lowerName) const noexcept {
   return {};
 }
 
+bool Failure::says(std::string_view lowerWords) const { return containsNoCase(vendorText, lowerWords); }
+
 plugin::Error Failure::error() const {
   plugin::Error error(status, message);
   error.errorClass(errorClass).fix(fix).vendorCode(vendorCode).raw(raw).requestId(requestId).httpStatus(httpStatus);

@@ -44,6 +44,8 @@ struct Failure {
     errorClass = newClass;
     return *this;
   }
+  /// Whether the vendor's own words hold these, which are in lower case.
+  [[nodiscard]] bool says(std::string_view lowerWords) const;
   [[nodiscard]] plugin::Error error() const;
 };
 

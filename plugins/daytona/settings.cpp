@@ -1,6 +1,6 @@
 #include "daytona/settings.hpp"
 
-#include "common/text.hpp"
+#include "common/settings.hpp"
 
 namespace computesdk::daytona {
 namespace {
@@ -9,17 +9,9 @@ using plugin::Error;
 using vendor::Answer;
 using vendor::Failure;
 
-std::string urlOf(const plugin::Options& config, std::string_view key, const char* variable) {
-  const std::string url = vendor::withoutTrailingSlash(config.text(key).value_or(""));
-  const bool hasScheme = url.starts_with("https://") || url.starts_with("http://");
-  if (url.empty() || (hasScheme && !vendor::hostOf(url).empty())) return url;
-  throw Error(CSDK_INVALID_ARGUMENT, std::string(variable) + " is not a URL that begins with https://")
-      .fix("give it as in https://app.daytona.io/api, or unset it");
-}
-
 /// What a failure of the control plane means beyond its status.
 void refineApi(const Answer& answer, Failure& failure) {
-  const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
+  const auto says = [&](std::string_view words) { return failure.says(words); };
   if (answer.status == 409) failure.is(says("already exists") ? CSDK_ALREADY_EXISTS : CSDK_ABORTED);
   if (answer.status == 400 && (says("not started") || says("is the sandbox started"))) {
     failure.is(CSDK_FAILED_PRECONDITION, CSDK_ERROR_STOPPED);
@@ -40,9 +32,10 @@ void refineApi(const Answer& answer, Failure& failure) {
 
 Settings Settings::of(const plugin::Options& config) {
   Settings settings;
-  settings.apiUrl = urlOf(config, "api_url", "DAYTONA_API_URL");
+  settings.apiUrl = vendor::urlSetting(config, "api_url", "DAYTONA_API_URL", "https://app.daytona.io/api");
   if (settings.apiUrl.empty()) settings.apiUrl = "https://app.daytona.io/api";
-  urlOf(config, "toolbox_url", "DAYTONA_TOOLBOX_URL");  // the host reads it: where the key may go
+  // The host reads it: where the key may go.
+  vendor::urlSetting(config, "toolbox_url", "DAYTONA_TOOLBOX_URL", "https://proxy.example.com/toolbox");
   settings.target = config.text("target").value_or("");
   settings.organization = config.text("organization_id").value_or("");
   for (const char c : settings.organization) {

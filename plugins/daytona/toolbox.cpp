@@ -31,13 +31,12 @@ constexpr std::array kCodes = {
 };
 
 bool saysStopped(const Failure& failure) {
-  return vendor::containsNoCase(failure.vendorText, "is the sandbox started") ||
-         vendor::containsNoCase(failure.vendorText, "sandbox is not started") ||
-         vendor::containsNoCase(failure.vendorText, "no ip address found");
+  return failure.says("is the sandbox started") || failure.says("sandbox is not started") ||
+         failure.says("no ip address found");
 }
 
 void refineToolbox(const Answer& answer, Failure& failure) {
-  const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
+  const auto says = [&](std::string_view words) { return failure.says(words); };
   // A failure of the daemon is about what it was asked to do; the system's own words say what it was.
   if (answer.status == 400 || answer.status == 500) {
     if (answer.status == 500) failure.is(CSDK_UNKNOWN).retryable = false;

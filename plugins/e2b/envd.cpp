@@ -46,7 +46,7 @@ void applyCode(std::string_view code, Failure& failure) {
   for (const CodeMeaning& meaning : kCodes) {
     if (meaning.code == code) failure.is(meaning.status, meaning.errorClass);
   }
-  const auto says = [&](std::string_view words) { return vendor::containsNoCase(failure.vendorText, words); };
+  const auto says = [&](std::string_view words) { return failure.says(words); };
   // A 500 of the daemon is about what it was asked to do; the system's own words say what it was.
   if (failure.httpStatus == 500 || failure.status == CSDK_UNKNOWN) {
     failure.is(CSDK_UNKNOWN);

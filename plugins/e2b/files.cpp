@@ -1,5 +1,6 @@
 #include "e2b/files.hpp"
 
+#include "common/download.hpp"
 #include "common/multipart.hpp"
 #include "common/results.hpp"
 #include "common/text.hpp"
@@ -7,8 +8,6 @@
 #include "common/upload.hpp"
 #include "e2b/scripts.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <random>
 
 namespace computesdk::e2b {
@@ -104,71 +103,14 @@ JsonValue moveMessage(std::string_view from, std::string_view to) {
   return message;
 }
 
-/// An answer with the content of a file, or a part of it, on its way to the caller.
-class Reader {
- public:
-  Reader(Envd& envd, std::int64_t offset, std::int64_t length)
-      : envd_(envd), skip_(offset), left_(length < 0 ? INT64_MAX : length) {}
-
-  void run(const vendor::Request& request) {
-    vendor::Handlers handlers;
-    handlers.head = [this](const Answer& head) {
-      head_ = head;
-      if (head.status == 206) skip_ = 0;  // the range that was asked for
-      announce(head);
-    };
-    handlers.data = [this](std::string_view bytes) { take(bytes); };
-    handlers.end = [this] { over_ = true; };
-    const std::uint64_t number = envd_.session().start(request, std::move(handlers));
-    envd_.session().until([&] { return over_ || (head_.ok() && left_ == 0); });
-    envd_.session().close(number);
-    if (head_.status == 416) return;  // the range begins behind the end
-    if (!head_.ok()) throw envd_.failure(head_).error();
-  }
-
- private:
-  /// Of a large file the caller wants to know how much room it takes.
-  void announce(const Answer& head) {
-    constexpr std::int64_t kLarge = std::int64_t{1} << 20;
-    const std::string_view length = head.header("content-length");
-    std::int64_t size = 0;
-    std::from_chars(length.data(), length.data() + length.size(), size);
-    size = std::min(size - skip_, left_);
-    if (head.ok() && size >= kLarge) envd_.session().call().progress("read", {}, 0, size);
-  }
-
-  void take(std::string_view bytes) {
-    if (!head_.ok()) {
-      if (head_.body.size() < 65536) head_.body += bytes;
-      return;
-    }
-    const auto skipped = std::min<std::int64_t>(skip_, static_cast<std::int64_t>(bytes.size()));
-    skip_ -= skipped;
-    bytes.remove_prefix(static_cast<std::size_t>(skipped));
-    bytes = bytes.substr(
-        0, static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(bytes.size()))));
-    left_ -= static_cast<std::int64_t>(bytes.size());
-    if (!bytes.empty()) envd_.session().call().data(plugin::bytes(bytes));
-  }
-
-  Envd& envd_;
-  std::int64_t skip_, left_;
-  Answer head_;
-  bool over_ = false;
-};
-
 }  // namespace
 
 void readFile(Envd& envd, const csdk_fs_args& args) {
-  if (args.offset < 0) throw Error(CSDK_INVALID_ARGUMENT, "a file's offset must not be negative");
   vendor::Request request = envd.fileRequest("GET", pathOf(envd, args.path));
   // What was handed to the caller cannot be taken back, but nothing is repeated after the answer's head.
-  if (args.offset > 0 || args.length > 0) {
-    std::string range = "bytes=" + std::to_string(args.offset) + "-";
-    if (args.length > 0) range += std::to_string(args.offset + args.length - 1);
-    request.headers.emplace_back("Range", range);
-  }
-  Reader(envd, args.offset, args.length).run(request);
+  vendor::addRange(request, args);
+  const Answer answer = vendor::download(envd.session(), request, args);
+  if (!answer.ok() && answer.status != 416) throw envd.failure(answer).error();  // 416: it begins behind the end
 }
 
 void writeFile(Envd& envd, const csdk_fs_args& args) {

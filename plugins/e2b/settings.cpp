@@ -1,5 +1,6 @@
 #include "e2b/settings.hpp"
 
+#include "common/settings.hpp"
 #include "common/text.hpp"
 
 #include <algorithm>
@@ -25,26 +26,15 @@ bool isSource(std::string_view text) {
   return text.size() <= 32 && isLetterOrDigit(text.front()) && std::all_of(text.begin(), text.end(), allowed);
 }
 
-std::string urlOf(const plugin::Options& config, std::string_view key, const char* variable) {
-  const std::string url = vendor::withoutTrailingSlash(config.text(key).value_or(""));
-  const bool hasScheme = url.starts_with("https://") || url.starts_with("http://");
-  if (url.empty() || (hasScheme && !vendor::hostOf(url).empty())) return url;
-  throw Error(CSDK_INVALID_ARGUMENT, std::string(variable) + " is not a URL that begins with https://")
-      .fix("give it as in https://api.example.com, or unset it");
-}
-
 /// What a failure of the control plane means beyond its status.
 void refineControl(const Answer& answer, Failure& failure) {
   // "no capacity; nothing was changed"
   if (answer.status == 503) failure.maybeApplied = false;
   if (answer.status == 409) failure.is(CSDK_FAILED_PRECONDITION);
-  const bool accountLimit =
-      vendor::containsNoCase(failure.vendorText, "limit") || vendor::containsNoCase(failure.vendorText, "quota");
-  if ((answer.status == 403 || answer.status == 402) && accountLimit) {
+  if ((answer.status == 403 || answer.status == 402) && (failure.says("limit") || failure.says("quota"))) {
     failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA);
   }
-  const bool concurrency = vendor::containsNoCase(failure.vendorText, "concurrent") ||
-                           vendor::containsNoCase(failure.vendorText, "maximum number");
+  const bool concurrency = failure.says("concurrent") || failure.says("maximum number");
   if (answer.status == 429 && concurrency) failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA).retryable = false;
   if (failure.errorClass == CSDK_ERROR_QUOTA) {
     failure.fix =
@@ -61,8 +51,8 @@ Settings Settings::of(const plugin::Options& config) {
     throw Error(CSDK_INVALID_ARGUMENT, "E2B_DOMAIN is not the name of a host")
         .fix("give it as in e2b.app, or unset it");
   }
-  settings.apiUrl = urlOf(config, "api_url", "E2B_API_URL");
-  settings.sandboxUrl = urlOf(config, "sandbox_url", "E2B_SANDBOX_URL");
+  settings.apiUrl = vendor::urlSetting(config, "api_url", "E2B_API_URL", "https://api.example.com");
+  settings.sandboxUrl = vendor::urlSetting(config, "sandbox_url", "E2B_SANDBOX_URL", "https://sandbox.example.com");
   settings.debug = vendor::lowerCase(config.text("debug").value_or("")) == "true";
   if (settings.debug && (settings.apiUrl.empty() || settings.sandboxUrl.empty())) {
     throw Error(CSDK_INVALID_ARGUMENT, "E2B_DEBUG is true, but where the sandbox is was not said")
@@ -78,7 +68,7 @@ Settings Settings::of(const plugin::Options& config) {
     settings.userAgent += " source/" + std::string(source);
   }
   // Never sent from here; whoever opens the provider without a key learns it now and not at the first request.
-  if (!settings.debug) config.require("api_key", true);
+  config.require("api_key", true);
   return settings;
 }
 

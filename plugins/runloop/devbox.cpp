@@ -21,6 +21,14 @@ constexpr std::size_t kPages = 10000;
 constexpr std::array<std::string_view, 9> kAlive = {
     "running", "suspended", "queued", "provisioning", "scheduled", "initializing", "suspending", "resuming", "failure"};
 
+/// The items of a page. One that holds none is no list, not even an empty one.
+Json listed(Json page, std::string_view name) {
+  const Json items = page[name];
+  if (items.isArray()) return items;
+  throw Error(CSDK_UNAVAILABLE, "Runloop's answer to list holds no " + std::string(name))
+      .errorClass(CSDK_ERROR_PROTOCOL);
+}
+
 bool isOver(Json box) { return box.text("status") == "shutdown"; }
 
 /// The end by the clock that is known: keep_alive, which starts it again, leaves no trace.
@@ -89,8 +97,8 @@ Answer Devbox::send(const vendor::Request& request, std::initializer_list<int> a
 
 Error Devbox::explain(const Answer& answer, bool changes) const {
   const vendor::Failure failure = api_.failure(session_, answer, changes);
-  const bool unclear = answer.status == 404 || answer.status == 409 ||
-                       (answer.status == 400 && vendor::containsNoCase(failure.vendorText, "running"));
+  const bool unclear =
+      answer.status == 404 || answer.status == 409 || (answer.status == 400 && failure.says("running"));
   if (!unclear) return failure.error();
   const Answer asked = session_.fetch(api_.get(path()));
   if (asked.status == 404) return vendor::goneError(kTitle, id_);
@@ -190,7 +198,7 @@ bool listPages(vendor::Session& session, const vendor::Api& api, std::string_vie
     if (!after.empty()) url += "&starting_after=" + vendor::percentEncode(after);
     const JsonDocument page = api.json(api.send(session, api.get(url)), "list");
     std::string last;
-    for (const Json item : page[name].items()) {
+    for (const Json item : listed(page.root(), name).items()) {
       last = item.text("id");
       if (!each(item)) return false;
     }
@@ -209,7 +217,7 @@ void listAlive(vendor::Session& session, const vendor::Api& api, const std::func
   const JsonDocument first =
       api.json(api.send(session, api.get("/v1/devboxes?limit=100&include_total_count=false")), "list");
   if (!first.root().booleanOr("has_more", false)) {
-    for (const Json box : first["devboxes"].items()) {
+    for (const Json box : listed(first.root(), "devboxes").items()) {
       if (!isOver(box) && !each(box)) return;
     }
     return;

@@ -1,6 +1,7 @@
 #include "runloop/files.hpp"
 
 #include "common/base64.hpp"
+#include "common/download.hpp"
 #include "common/multipart.hpp"
 #include "common/results.hpp"
 #include "common/text.hpp"
@@ -196,59 +197,9 @@ std::string_view nameOf(std::string_view path) {
   return path.size() > 1 ? path.substr(path.rfind('/') + 1) : path;
 }
 
-/// The content of a file, or a part of it, on its way to the caller. Runloop sends whole files.
-class Reader {
- public:
-  Reader(Devbox& devbox, std::int64_t offset, std::int64_t length)
-      : devbox_(devbox), skip_(offset), left_(length < 0 ? INT64_MAX : length) {}
-
-  /// The answer's head; of one that is no success with its body.
-  Answer run(const vendor::Request& request) {
-    vendor::Handlers handlers;
-    handlers.head = [this](const Answer& head) {
-      head_ = head;
-      announce(head);
-    };
-    handlers.data = [this](std::string_view bytes) { take(bytes); };
-    handlers.end = [this] { over_ = true; };
-    const std::uint64_t number = devbox_.session().start(request, std::move(handlers));
-    devbox_.session().until([&] { return over_ || (head_.ok() && left_ == 0); });
-    devbox_.session().close(number);
-    return head_;
-  }
-
- private:
-  /// Of a large file the caller wants to know how much room it takes.
-  void announce(const Answer& head) {
-    constexpr std::int64_t kLarge = std::int64_t{1} << 20;
-    const std::int64_t size = std::min(numberOf<std::int64_t>(head.header("content-length")) - skip_, left_);
-    if (head.ok() && size >= kLarge) devbox_.call().progress("read", {}, 0, size);
-  }
-
-  void take(std::string_view bytes) {
-    if (!head_.ok()) {
-      if (head_.body.size() < 65536) head_.body += bytes;
-      return;
-    }
-    const auto skipped = std::min<std::int64_t>(skip_, static_cast<std::int64_t>(bytes.size()));
-    skip_ -= skipped;
-    bytes.remove_prefix(static_cast<std::size_t>(skipped));
-    bytes = bytes.substr(
-        0, static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(bytes.size()))));
-    left_ -= static_cast<std::int64_t>(bytes.size());
-    if (!bytes.empty()) devbox_.call().data(plugin::bytes(bytes));
-  }
-
-  Devbox& devbox_;
-  std::int64_t skip_, left_;
-  Answer head_;
-  bool over_ = false;
-};
-
 }  // namespace
 
 void readFile(Devbox& devbox, const csdk_fs_args& args) {
-  if (args.offset < 0) throw Error(CSDK_INVALID_ARGUMENT, "a file's offset must not be negative");
   const std::string path = pathOf(devbox, args.path);
   JsonValue body = JsonValue::object();
   body.set("path", path);
@@ -256,7 +207,7 @@ void readFile(Devbox& devbox, const csdk_fs_args& args) {
   std::erase_if(request.headers, [](const auto& header) { return header.first == "Accept"; });
   request.headers.emplace_back("Accept", "application/octet-stream");
   request.headTimeoutMs = kTransferMs;
-  const Answer answer = Reader(devbox, args.offset, args.length).run(request);
+  const Answer answer = vendor::download(devbox.session(), request, args);  // Runloop sends whole files
   if (answer.ok()) return;
   const Error error = devbox.explain(answer, false);
   const bool gone = error.abi().error_class == CSDK_ERROR_GONE;

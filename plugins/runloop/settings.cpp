@@ -1,5 +1,6 @@
 #include "runloop/settings.hpp"
 
+#include "common/settings.hpp"
 #include "common/text.hpp"
 
 #include <algorithm>
@@ -51,17 +52,13 @@ vendor::Headers headersOf(std::string_view lines) {
   return headers;
 }
 
-bool isAboutALimit(const Failure& failure) {
-  return vendor::containsNoCase(failure.vendorText, "quota") || vendor::containsNoCase(failure.vendorText, "limit") ||
-         vendor::containsNoCase(failure.vendorText, "concurrent");
-}
-
 /// What a failure means beyond its status.
 void refine(const Answer& answer, Failure& failure) {
-  if ((answer.status == 402 || answer.status == 403) && isAboutALimit(failure)) {
+  const bool aboutALimit = failure.says("quota") || failure.says("limit") || failure.says("concurrent");
+  if ((answer.status == 402 || answer.status == 403) && aboutALimit) {
     failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA);
   }
-  if (answer.status == 429 && vendor::containsNoCase(failure.vendorText, "concurrent")) {
+  if (answer.status == 429 && failure.says("concurrent")) {
     failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA).retryable = false;
   }
   if (failure.errorClass == CSDK_ERROR_QUOTA) {
@@ -77,13 +74,8 @@ void refine(const Answer& answer, Failure& failure) {
 
 Settings Settings::of(const plugin::Options& config) {
   Settings settings;
-  settings.baseUrl = vendor::withoutTrailingSlash(config.text("base_url").value_or(""));
+  settings.baseUrl = vendor::urlSetting(config, "base_url", "RUNLOOP_BASE_URL", "https://api.runloop.ai");
   if (settings.baseUrl.empty()) settings.baseUrl = "https://api.runloop.ai";
-  const bool hasScheme = settings.baseUrl.starts_with("https://") || settings.baseUrl.starts_with("http://");
-  if (!hasScheme || vendor::hostOf(settings.baseUrl).empty()) {
-    throw Error(CSDK_INVALID_ARGUMENT, "RUNLOOP_BASE_URL is not a URL that begins with https://")
-        .fix("give it as in https://api.runloop.ai, or unset it");
-  }
   settings.headers = headersOf(config.text("custom_headers").value_or(""));
   // Never sent from here; whoever opens the provider without a key learns it now and not at the first request.
   config.require("api_key", true);

@@ -1,11 +1,11 @@
 #include "vercel/files.hpp"
 
+#include "common/download.hpp"
 #include "common/results.hpp"
 #include "common/upload.hpp"
 #include "vercel/archive.hpp"
 #include "vercel/scripts.hpp"
 
-#include <algorithm>
 #include <charconv>
 
 namespace computesdk::vercel {
@@ -155,62 +155,6 @@ std::string withoutSlash(std::string path) {
   return path;
 }
 
-/// A file's content, or a part of it, on its way to the caller.
-class Reader {
- public:
-  Reader(Machine& machine, std::int64_t offset, std::int64_t length)
-      : machine_(machine), skip_(offset), left_(length < 0 ? INT64_MAX : length) {}
-
-  void run(const vendor::Request& request, std::string_view path) {
-    vendor::Handlers handlers;
-    handlers.head = [this](const Answer& head) {
-      head_ = head;
-      announce(head);
-    };
-    handlers.data = [this](std::string_view bytes) { take(bytes); };
-    handlers.end = [this] { over_ = true; };
-    const std::uint64_t number = machine_.session().start(request, std::move(handlers));
-    machine_.session().until([&] { return over_ || (head_.ok() && left_ == 0); });
-    machine_.session().close(number);
-    if (head_.ok()) return;
-    const bool missing = head_.status == 404 && vendor::containsNoCase(head_.body, "no such file");
-    if (missing) throw fileError({notThere, {}, {}}, path);
-    vendor::Failure failure = machine_.failure(head_, false);
-    if (failure.errorClass == CSDK_ERROR_GONE || failure.status != CSDK_NOT_FOUND) throw failure.error();
-    throw fileError({notThere, {}, {}}, path);
-  }
-
- private:
-  /// Of a large file the caller wants to know how much room it takes.
-  void announce(const Answer& head) {
-    constexpr std::int64_t kLarge = std::int64_t{1} << 20;
-    const std::string_view length = head.header("content-length");
-    std::int64_t size = 0;
-    std::from_chars(length.data(), length.data() + length.size(), size);
-    size = std::min(size - skip_, left_);
-    if (head.ok() && size >= kLarge) machine_.session().call().progress("read", {}, 0, size);
-  }
-
-  void take(std::string_view bytes) {
-    if (!head_.ok()) {
-      if (head_.body.size() < 65536) head_.body += bytes;
-      return;
-    }
-    const auto skipped = std::min<std::int64_t>(skip_, static_cast<std::int64_t>(bytes.size()));
-    skip_ -= skipped;
-    bytes.remove_prefix(static_cast<std::size_t>(skipped));
-    bytes = bytes.substr(
-        0, static_cast<std::size_t>(std::min<std::int64_t>(left_, static_cast<std::int64_t>(bytes.size()))));
-    left_ -= static_cast<std::int64_t>(bytes.size());
-    if (!bytes.empty()) machine_.session().call().data(plugin::bytes(bytes));
-  }
-
-  Machine& machine_;
-  std::int64_t skip_, left_;
-  Answer head_;
-  bool over_ = false;
-};
-
 /// An archive of one file on its way. How long a stream is shows at its end, and an archive says it before: so a long
 /// one goes as parts, each a file, that are put together in the sandbox.
 class Uploader {
@@ -296,13 +240,18 @@ class Uploader {
 }  // namespace
 
 void readFile(Machine& machine, const csdk_fs_args& args) {
-  if (args.offset < 0) throw Error(CSDK_INVALID_ARGUMENT, "a file's offset must not be negative");
   const std::string path = machine.absolute(view(args.path));
   JsonValue body = JsonValue::object();
   body.set("path", path);
   vendor::Request request = machine.post("/fs/read", body);
   request.retry = vendor::Retry::idempotent;  // nothing is repeated after the answer's head
-  Reader(machine, args.offset, args.length).run(request, path);
+  const Answer answer = vendor::download(machine.session(), request, args);
+  if (answer.ok()) return;
+  const bool missing = answer.status == 404 && vendor::containsNoCase(answer.body, "no such file");
+  if (missing) throw fileError({notThere, {}, {}}, path);
+  const vendor::Failure failure = machine.failure(answer, false);
+  if (failure.errorClass == CSDK_ERROR_GONE || failure.status != CSDK_NOT_FOUND) throw failure.error();
+  throw fileError({notThere, {}, {}}, path);
 }
 
 void writeFile(Machine& machine, const csdk_fs_args& args) {

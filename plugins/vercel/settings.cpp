@@ -1,5 +1,7 @@
 #include "vercel/settings.hpp"
 
+#include "common/settings.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -41,9 +43,8 @@ void refine(const Answer& answer, Failure& failure) {
     failure.is(CSDK_PERMISSION_DENIED, CSDK_ERROR_PLAN).fix =
         "see what the team's plan has: https://vercel.com/pricing";
   }
-  const bool limit =
-      vendor::containsNoCase(failure.vendorText, "limit") && vendor::containsNoCase(failure.vendorText, "concurrent");
-  if (answer.status == 429 && limit) failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA).retryable = false;
+  if (answer.status == 429 && failure.says("limit") && failure.says("concurrent"))
+    failure.is(CSDK_RESOURCE_EXHAUSTED, CSDK_ERROR_QUOTA).retryable = false;
   if (failure.errorClass == CSDK_ERROR_QUOTA) {
     failure.fix =
         "destroy sandboxes that are not needed (computesdk ls --provider vercel), or see https://vercel.com/pricing";
@@ -55,12 +56,7 @@ void refine(const Answer& answer, Failure& failure) {
 Settings Settings::of(const plugin::Options& config) {
   Settings settings;
   const auto given = [&](std::string_view key) { return std::string(config.text(key).value_or("")); };
-  settings.baseUrl = vendor::withoutTrailingSlash(given("base_url"));
-  const bool hasScheme = settings.baseUrl.starts_with("https://") || settings.baseUrl.starts_with("http://");
-  if (!settings.baseUrl.empty() && (!hasScheme || vendor::hostOf(settings.baseUrl).empty())) {
-    throw Error(CSDK_INVALID_ARGUMENT, "VERCEL_SANDBOX_BASE_URL is not a URL that begins with https://")
-        .fix("give it as in https://vercel.com/api, or unset it");
-  }
+  settings.baseUrl = vendor::urlSetting(config, "base_url", "VERCEL_SANDBOX_BASE_URL", "https://vercel.com/api");
   if (settings.baseUrl.empty()) settings.baseUrl = "https://vercel.com/api";
   settings.deleteSnapshots = vendor::lowerCase(given("delete_snapshots")) == "true";
   if (!given("oidc_token").empty()) {

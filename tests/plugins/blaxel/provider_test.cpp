@@ -61,6 +61,78 @@ TEST_F(BlaxelProvider, ClientCredentialsAreExchangedOnce) {
   EXPECT_EQ(requests("POST", "/v0/oauth/token").size(), 1U);
 }
 
+TEST_F(BlaxelProvider, VariablesOfItsOwnClientDoWhatTheyDoThere) {
+  StringMap variables = {{"BL_CLIENT_CREDENTIALS", simulators::kBlaxelDefaultClient},
+                         {"BL_WORKSPACE", simulators::kBlaxelDefaultWorkspace},
+                         {"BL_API_URL", url() + "/v0"},
+                         {"BL_RUN_URL", url() + "/run"},
+                         {"BL_REGION", "us-was-1"},
+                         {"BL_API_VERSION", "2027-01-02"}};
+  compute_.setConfig(configOf("blaxel", {}, variables));
+  create();
+  const auto made = requests("POST", "/v0/sandboxes");
+  ASSERT_EQ(made.size(), 1U);
+  EXPECT_THAT(made[0].body, HasSubstr(R"("region":"us-was-1")"));
+  EXPECT_EQ(header(made[0], "blaxel-version"), "2027-01-02");
+  EXPECT_EQ(requests("POST", "/v0/oauth/token").size(), 1U);
+  // One that names no address of its own.
+  fail({.path = "/v0/sandboxes",
+        .method = "POST",
+        .status = 200,
+        .body = R"({"metadata":{"name":"box"},"spec":{"runtime":{}},"status":"DEPLOYED"})"});
+  Sandbox box = create({.options = {{"name", "box"}}});
+  EXPECT_FALSE(box.runCommand(nothrow, "true"));
+  EXPECT_EQ(requests("POST", "/run/sim-workspace/sandboxes/box/process").size(), 1U);
+  variables["BL_REGION"] = "us was";
+  compute_.setConfig(configOf("blaxel", {}, variables));
+  EXPECT_EQ(createError().code, ErrorCode::config);
+  EXPECT_THAT(hostsAsked("blaxel", {{"BL_API_KEY", simulators::kBlaxelDefaultKey},
+                                    {"BL_WORKSPACE", simulators::kBlaxelDefaultWorkspace},
+                                    {"BL_ENV", "dev"}}),
+              testing::ElementsAre("api.blaxel.dev:443"));
+}
+
+TEST_F(BlaxelProvider, CancellationDestroysWhatCreateHadBegun) {
+  fail({.path = "/v0/sandboxes", .method = "POST", .slowBytes = 4, .slowMs = 30});
+  std::stop_source stop;
+  std::jthread canceller([&](const std::stop_token& ended) {
+    while (alive().empty() && !ended.stop_requested()) std::this_thread::yield();
+    stop.request_stop();
+  });
+  EXPECT_EQ(createError({.stop = stop.get_token()}).code, ErrorCode::cancelled);
+  EXPECT_THAT(alive(), IsEmpty());
+}
+
+TEST_F(BlaxelProvider, ListsThatNeverEndEnd) {
+  Sandbox box = create();
+  for (const char* const path : {"/v0/sandboxes", "/v0/snapshots"}) {
+    fail({.path = path,
+          .method = "GET",
+          .times = -1,
+          .status = 200,
+          .body = R"({"data":[],"meta":{"hasMore":true,"nextCursor":"again"}})"});
+  }
+  auto list = compute_.sandbox().list(nothrow);
+  ASSERT_FALSE(list);
+  EXPECT_EQ(list.error().code, ErrorCode::protocol);
+  auto snapshots = compute_.provider("blaxel").snapshots(nothrow, box.sandboxId());
+  ASSERT_FALSE(snapshots);
+  EXPECT_EQ(snapshots.error().code, ErrorCode::protocol);
+  server().clearFaults();
+}
+
+TEST_F(BlaxelProvider, ATokenThatWasExchangedIsShownToNobody) {
+  compute_.setConfig(config({{"clientCredentials", simulators::kBlaxelDefaultClient}}));
+  Sandbox box = create();
+  const std::string bearer = header(requests("POST", "/v0/sandboxes").at(0), "x-blaxel-authorization").substr(7);
+  ASSERT_GT(bearer.size(), 8U);
+  fail({.path = "/sbx/", .status = 400, .body = R"({"error":"no good: )" + bearer + R"("})"});
+  auto result = box.runCommand(nothrow, "true");
+  ASSERT_FALSE(result);
+  EXPECT_EQ(formatError(result.error()).find(bearer), std::string::npos) << formatError(result.error());
+  EXPECT_EQ(box.native().find(bearer), std::string::npos);
+}
+
 TEST_F(BlaxelProvider, ARefusedKeySaysWhatToCheck) {
   compute_.setConfig(config({{"apiKey", "bl_wrong_0123456789"}}));
   const ErrorInfo error = createError();

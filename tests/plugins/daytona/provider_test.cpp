@@ -108,6 +108,18 @@ TEST_F(DaytonaProvider, ATokenOfAUserComesWithItsOrganization) {
   }
 }
 
+TEST_F(DaytonaProvider, VariablesOfItsOwnClientDoWhatTheyDoThere) {
+  compute_.setConfig(configOf("daytona", {},
+                              {{"DAYTONA_API_KEY", std::string(kKey)},
+                               {"DAYTONA_SERVER_URL", url() + "/api/"},
+                               {"DAYTONA_USE_DEPRECATED_POLLING", "true"},
+                               {"DAYTONA_TARGET", "eu"}}));
+  create();
+  const auto sent = requests("POST", "/api/sandbox");
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_THAT(sent[0].body, HasSubstr(R"("target":"eu")"));
+}
+
 TEST_F(DaytonaProvider, AnAddressThatIsNoneIsRefused) {
   ComputeConfig wrong = config();
   wrong.options["apiUrl"] = std::string("app.daytona.io/api");

@@ -31,6 +31,32 @@ TEST_F(E2bProvider, CreateSendsWhatTheVendorsClientSends) {
   EXPECT_EQ(requestCount(), 1U) << "one round trip makes a sandbox";
 }
 
+TEST_F(E2bProvider, VariablesOfItsOwnClientDoWhatTheyDoThere) {
+  StringMap variables = {{"E2B_API_KEY", std::string(kKey)},
+                         {"E2B_API_URL", url() + "/"},
+                         {"E2B_SANDBOX_URL", url()},
+                         {"E2B_USER_AGENT_SOURCE", "my-tool_1.0"}};
+  compute_.setConfig(configOf("e2b", {}, variables));
+  EXPECT_EQ(create().runCommand("echo in").stdout_, "in\n");
+  EXPECT_THAT(header(requests("POST", "/v2/sandboxes").at(0), "user-agent"), testing::EndsWith(" source/my-tool_1.0"));
+  variables["E2B_USER_AGENT_SOURCE"] = "a b";
+  compute_.setConfig(configOf("e2b", {}, variables));
+  EXPECT_EQ(createError().code, ErrorCode::config);
+  // One sandbox that runs already, which is neither made nor destroyed.
+  variables["E2B_USER_AGENT_SOURCE"] = "";
+  variables["E2B_DEBUG"] = "true";
+  compute_.setConfig(configOf("e2b", {}, variables));
+  forgetRequests();
+  Sandbox sandbox = create();
+  sandbox.destroy();
+  EXPECT_EQ(requestCount(), 0U);
+  variables.erase("E2B_SANDBOX_URL");
+  compute_.setConfig(configOf("e2b", {}, variables));
+  EXPECT_THAT(createError().fix, HasSubstr("E2B_SANDBOX_URL"));
+  EXPECT_THAT(hostsAsked("e2b", {{"E2B_API_KEY", std::string(kKey)}, {"E2B_DOMAIN", "e2b.example"}}),
+              ElementsAre("api.e2b.example:443"));
+}
+
 TEST_F(E2bProvider, VendorOptionsAreHandedOn) {
   const Sandbox sandbox = create({.options = {{"autoPause", true}, {"network.allowPublicTraffic", false}}});
   const auto sent = requests("POST", "/v2/sandboxes");

@@ -68,13 +68,15 @@ TEST_F(RunloopProvider, SizesAreMetExactlyOrRefused) {
 }
 
 TEST_F(RunloopProvider, HeadersOfTheUserAreSent) {
-  ComputeConfig with = config();
-  with.options["customHeaders"] = "X-Team: blue\nno header\n X-Two :  2 ";
-  compute_.setConfig(with);
+  compute_.setConfig(configOf("runloop", {},
+                              {{"RUNLOOP_API_KEY", std::string(kKey)},
+                               {"RUNLOOP_BASE_URL", url()},
+                               {"RUNLOOP_CUSTOM_HEADERS", "X-Team: blue\nno header\n X-Two :  2 "}}));
   const Sandbox sandbox = create();
   const auto sent = requests("POST", "/v1/devboxes").at(0);
   EXPECT_EQ(header(sent, "x-team"), "blue");
   EXPECT_EQ(header(sent, "x-two"), "2");
+  ComputeConfig with = config();
   for (const char* const wrong : {"Authorization: Bearer other", "a b: c"}) {
     with.options["customHeaders"] = wrong;
     compute_.setConfig(with);

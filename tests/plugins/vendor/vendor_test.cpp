@@ -1,6 +1,7 @@
 #include "vendor_test.hpp"
 
 #include <cstdlib>
+#include <mutex>
 #include <utility>
 
 namespace computesdk::vendor::test {
@@ -14,8 +15,12 @@ std::filesystem::path newFolder() {
 
 }  // namespace
 
-VendorTest::VendorTest(std::unique_ptr<simulators::Simulator> simulator, std::vector<std::string> secrets)
-    : simulator_(simulator.get()), secrets_(std::move(secrets)), running_(std::move(simulator)), state_(newFolder()) {}
+VendorTest::VendorTest(std::unique_ptr<simulators::Simulator> simulator, std::vector<std::string> secrets,
+                       simulators::ServerOptions options)
+    : simulator_(simulator.get()),
+      secrets_(std::move(secrets)),
+      running_(std::move(simulator), std::move(options)),
+      state_(newFolder()) {}
 
 VendorTest::~VendorTest() {
   compute_.clearConfig();
@@ -68,6 +73,26 @@ ErrorInfo VendorTest::createError(const CreateOptions& options) {
   if (made) return {};
   expectNoSecret(made.error());
   return made.error();
+}
+
+std::vector<std::string> VendorTest::hostsAsked(const std::string& provider, StringMap variables) {
+  std::mutex mutex;
+  std::vector<std::string> asked;
+  simulators::Server proxy;
+  proxy.route("CONNECT", "**", [&](simulators::Exchange& exchange) {
+    {
+      const std::lock_guard lock(mutex);
+      asked.push_back(exchange.request.target);
+    }
+    exchange.respond(403, "");
+  });
+  variables["HTTPS_PROXY"] = proxy.url();
+  compute_.setConfig(configOf(provider, {}, std::move(variables)));
+  const ErrorInfo error = createError();
+  EXPECT_EQ(error.code, ErrorCode::network) << error.why;
+  EXPECT_FALSE(error.maybeApplied) << error.why;
+  const std::lock_guard lock(mutex);
+  return asked;
 }
 
 }  // namespace computesdk::vendor::test

@@ -19,7 +19,8 @@ namespace computesdk::vendor::test {
 class VendorTest : public testing::Test {
  protected:
   /// No part of an error may hold one of the secrets.
-  VendorTest(std::unique_ptr<simulators::Simulator> simulator, std::vector<std::string> secrets);
+  VendorTest(std::unique_ptr<simulators::Simulator> simulator, std::vector<std::string> secrets,
+             simulators::ServerOptions options = {});
   ~VendorTest() override;
 
   /// For that provider, with these options, an environment of its own and a state folder that ends with the test.
@@ -45,6 +46,9 @@ class VendorTest : public testing::Test {
   Sandbox create(const CreateOptions& options = {}) { return compute_.sandbox().create(options); }
   /// Fails the test when it succeeds, or when the error holds a secret.
   ErrorInfo createError(const CreateOptions& options = {});
+  /// HOST:PORTs that a create asks for with these variables and nothing else. It goes to a proxy that lets nothing
+  /// through.
+  std::vector<std::string> hostsAsked(const std::string& provider, StringMap variables);
 
  private:
   simulators::Simulator* simulator_;

@@ -15,7 +15,9 @@ using testing::StartsWith;
 class Blaxel : public testing::Test {
  protected:
   Answer ask(const std::string& method, const std::string& target, std::string_view body = {}, Headers more = {}) {
-    Headers headers = {{"X-Blaxel-Authorization", std::string("Bearer ") + kBlaxelDefaultKey},
+    std::string bearer = "Bearer ";
+    bearer += kBlaxelDefaultKey;
+    Headers headers = {{"X-Blaxel-Authorization", bearer},
                        {"X-Blaxel-Workspace", kBlaxelDefaultWorkspace},
                        {"Blaxel-Version", "2026-04-28"}};
     headers.insert(headers.end(), more.begin(), more.end());
@@ -167,6 +169,80 @@ TEST_F(Blaxel, LargeFilesComeInParts) {
   const char* const parts = R"({"parts":[{"partNumber":1,"etag":"etag-1"},{"partNumber":2,"etag":"etag-2"}]})";
   EXPECT_EQ(ask("POST", base + "/complete", parts).status, 200);
   EXPECT_EQ(at(ask("GET", "/sbx/box/filesystem/%2Ftmp%2Fbig"), {"content"}), "part 1;part 2;");
+}
+
+TEST_F(Blaxel, SnapshotsOutliveTheirSandboxAndForksAreSandboxesOfTheirOwn) {
+  create("box", R"({"envs":[{"name":"FOO","value":"bar"}],"ttl":"300s"})");
+  ask("PUT", "/sbx/box/filesystem//blaxel/kept", R"({"content":"then"})");
+  const Answer taken = ask("POST", "/v0/snapshots", R"({"name":"s1","source":{"name":"box","kind":"sandbox"}})");
+  ASSERT_EQ(taken.status, 200) << taken.body;
+  const std::string id = at(taken, {"id"}), path = "/v0/snapshots/" + id;
+  EXPECT_EQ(at(taken, {"name"}), "s1");
+  EXPECT_EQ(at(taken, {"status"}), "pending") << "it can be used once it is looked at";
+  EXPECT_EQ(at(taken, {"source", "deleted"}), "false");
+  ask("PUT", "/sbx/box/filesystem//blaxel/kept", R"({"content":"now"})");
+  ask("DELETE", "/v0/sandboxes/box");
+  const Answer look = ask("GET", path);
+  EXPECT_EQ(at(look, {"status"}), "ready");
+  EXPECT_EQ(at(look, {"source", "name"}), "box");
+  EXPECT_EQ(at(look, {"source", "deleted"}), "true");
+
+  const std::string fork = R"({"targetName":"copy","targetType":"sandbox","envs":[{"name":"MORE","value":"1"}]})";
+  const Answer forked = ask("POST", path + "/fork", fork);
+  EXPECT_EQ(forked.body, R"({"name":"copy","type":"sandbox","snapshotId":")" + id + R"("})");
+  EXPECT_EQ(at(ask("GET", "/v0/sandboxes/copy"), {"spec", "runtime", "ttl"}), "null") << "it is not the first one's";
+  EXPECT_EQ(at(ask("GET", "/sbx/copy/filesystem//blaxel/kept"), {"content"}), "then");
+  const Answer ran = ask("POST", "/sbx/copy/process", R"({"command":"echo $FOO$MORE","waitForCompletion":true})");
+  EXPECT_EQ(at(ran, {"stdout"}), "bar1\n");
+  EXPECT_EQ(ask("POST", path + "/fork", fork).status, 409);
+  EXPECT_EQ(ask("POST", path + "/fork", "{}").status, 400) << "a fork has a name";
+  EXPECT_EQ(ask("POST", path + "/fork", R"({"targetName":"x","targetType":"application"})").status, 400);
+
+  EXPECT_EQ(ask("DELETE", path).status, 204);
+  for (const char* const method : {"GET", "DELETE"}) EXPECT_EQ(ask(method, path).status, 404) << method;
+  EXPECT_EQ(ask("POST", path + "/fork", R"({"targetName":"late"})").status, 404);
+  EXPECT_EQ(at(ask("GET", "/sbx/copy/filesystem//blaxel/kept"), {"content"}), "then") << "what was made of it stays";
+}
+
+TEST_F(Blaxel, SnapshotsOfTheWorkspaceAndOfOneSandboxAreListed) {
+  for (const char* const name : {"a", "b"}) create(name);
+  for (const char* const name : {"a", "a", "b"}) {
+    ASSERT_EQ(ask("POST", std::string("/v0/sandboxes/") + name + "/snapshots", R"({"name":"of-it"})").status, 200);
+  }
+  const Answer first = ask("GET", "/v0/snapshots?limit=2");
+  EXPECT_EQ(at(first, {"meta", "hasMore"}), "true");
+  const Answer rest = ask("GET", "/v0/snapshots?limit=2&cursor=" + at(first, {"meta", "nextCursor"}));
+  EXPECT_EQ(at(rest, {"meta", "hasMore"}), "false");
+  EXPECT_THAT(rest.body, HasSubstr(R"("sandboxName":"b")"));
+  rapidjson::Document of;
+  ASSERT_TRUE(parseJson(ask("GET", "/v0/sandboxes/a/snapshots").body, of));
+  ASSERT_TRUE(of.IsArray());
+  ASSERT_EQ(of.Size(), 2U);
+  const std::string one = "/v0/sandboxes/a/snapshots/" + textOf(member(&of[0], "id"));
+  EXPECT_EQ(ask("DELETE", one).status, 204);
+  EXPECT_EQ(ask("DELETE", one).status, 404);
+  EXPECT_EQ(ask("POST", "/v0/snapshots", R"({"source":{"name":"nobody","kind":"sandbox"}})").status, 404);
+  EXPECT_EQ(ask("POST", "/v0/sandboxes/nobody/snapshots", "{}").status, 404);
+}
+
+TEST_F(Blaxel, ASandboxGoesBackToItsSnapshotAndIsForkedAsItRuns) {
+  create("box");
+  create("other");
+  ask("PUT", "/sbx/box/filesystem//blaxel/kept", R"({"content":"then"})");
+  const std::string id = at(ask("POST", "/v0/sandboxes/box/snapshots", "{}"), {"id"});
+  ask("PUT", "/sbx/box/filesystem//blaxel/kept", R"({"content":"now"})");
+  EXPECT_EQ(at(ask("POST", "/v0/sandboxes/box/fork", R"({"targetName":"twin"})"), {"name"}), "twin");
+  EXPECT_EQ(at(ask("GET", "/sbx/twin/filesystem//blaxel/kept"), {"content"}), "now");
+  const std::string older = R"({"targetName":"older","snapshotId":")" + id + R"("})";
+  EXPECT_EQ(at(ask("POST", "/v0/sandboxes/box/fork", older), {"snapshotId"}), id);
+  EXPECT_EQ(at(ask("GET", "/sbx/older/filesystem//blaxel/kept"), {"content"}), "then");
+
+  const Answer back = ask("POST", "/v0/sandboxes/box/snapshots/" + id + "/restore", "{}");
+  EXPECT_EQ(at(back, {"metadata", "name"}), "box") << back.body;
+  EXPECT_EQ(at(ask("GET", "/sbx/box/filesystem//blaxel/kept"), {"content"}), "then");
+  EXPECT_EQ(ask("POST", "/v0/sandboxes/other/snapshots/" + id + "/restore", "{}").status, 404) << "it is not its";
+  EXPECT_EQ(ask("POST", "/v0/sandboxes/box/snapshots/none/restore", "{}").status, 404);
+  EXPECT_EQ(ask("POST", "/v0/sandboxes/nobody/fork", R"({"targetName":"x"})").status, 404);
 }
 
 TEST_F(Blaxel, PreviewsLeadToPorts) {

@@ -2,14 +2,13 @@
 // show.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "daytona.hpp"
 #include "harness/client.hpp"
+#include "harness/recorded.hpp"
 
 namespace computesdk::simulators {
 namespace {
@@ -20,41 +19,11 @@ using rapidjson::Value;
 const std::set<std::string> kVolatile = {"id",    "runnerId", "createdAt", "updatedAt",  "lastActivityAt", "timestamp",
                                          "token", "cmdId",    "modTime",   "modifiedAt", "toolboxProxyUrl"};
 
-// Says where two values differ in shape or content; empty when they do not.
-std::string difference(const Value& wanted, const Value& given, const std::string& at) {
-  if (wanted.GetType() != given.GetType()) return at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
-  if (wanted.IsObject()) {
-    if (wanted.MemberCount() != given.MemberCount()) return at + ": members differ in " + jsonOf(&given);
-    for (const auto& each : wanted.GetObject()) {
-      const std::string name = textOf(&each.name);
-      const auto found = given.FindMember(each.name);
-      if (found == given.MemberEnd()) return at + ": there is no " + name;
-      const bool named =
-          name == "name" && textOf(&each.value) == textOf(member(&wanted, "id"));  // chosen by the service
-      const bool withToken =
-          name == "url" && textOf(&each.value).find(textOf(member(&wanted, "token"))) != std::string::npos;
-      if ((kVolatile.count(name) != 0 || named || withToken) && each.value.GetType() == found->value.GetType())
-        continue;
-      if (std::string inside = difference(each.value, found->value, at + "." + name); !inside.empty()) return inside;
-    }
-    return {};
-  }
-  if (wanted.IsArray()) {
-    if (wanted.Size() != given.Size()) return at + ": another length: " + jsonOf(&given);
-    for (rapidjson::SizeType i = 0; i < wanted.Size(); ++i) {
-      if (std::string inside = difference(wanted[i], given[i], at + "[" + std::to_string(i) + "]"); !inside.empty()) {
-        return inside;
-      }
-    }
-    return {};
-  }
-  return wanted == given ? std::string() : at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
-}
-
-void replaceAll(std::string& text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
+bool isVolatile(const Value& object, const std::string& name, const Value& value) {
+  const std::string text = textOf(&value);
+  const bool chosen = name == "name" && text == textOf(member(&object, "id"));  // by the service
+  const bool withToken = name == "url" && text.find(textOf(member(&object, "token"))) != std::string::npos;
+  return kVolatile.contains(name) || chosen || withToken;
 }
 
 class DaytonaTest : public ::testing::Test {
@@ -63,7 +32,9 @@ class DaytonaTest : public ::testing::Test {
       : running_(std::make_unique<DaytonaSimulator>(std::chrono::hours(1))), client_(running_.server().port()) {}
 
   static Headers key() {
-    return {{"authorization", std::string("Bearer ") + kDaytonaDefaultKey}, {"content-type", "application/json"}};
+    std::string bearer = "Bearer ";
+    bearer += kDaytonaDefaultKey;
+    return {{"authorization", bearer}, {"content-type", "application/json"}};
   }
   Answer ask(const std::string& method, const std::string& path, const std::string& body = {}) {
     return client_.ask(method, path, key(), body);
@@ -87,42 +58,23 @@ class DaytonaTest : public ::testing::Test {
 
   RunningSimulator running_;
   Client client_;
-  // Ids as they were recorded, and as they are now.
-  std::vector<std::pair<std::string, std::string>> names_;
+  Recordings recordings_{DAYTONA_RECORDED, isVolatile};
 };
 
 // Sends a recorded request again and compares the answers.
 void DaytonaTest::replay(const std::string& name) {
   SCOPED_TRACE(name);
-  std::ifstream file(std::string(DAYTONA_RECORDED) + "/" + name + ".json");
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  for (const auto& [then, now] : names_) replaceAll(text, then, now);
-  rapidjson::Document recorded;
-  ASSERT_TRUE(parseJson(text, recorded));
-  const Value* const request = member(&recorded, "request");
-  const Value* const response = member(&recorded, "response");
-  Headers headers;
-  for (const auto& [header, value] : textMapOf(member(request, "headers"))) {
-    if (header != "content-length") headers.emplace_back(header, value);
-  }
-  const Value* const sent = member(request, "body");
-  const Answer answer = client_.ask(textOf(member(request, "method")), textOf(member(request, "path")), headers,
-                                    sent->IsString() ? textOf(sent) : jsonOf(sent));
-  EXPECT_EQ(answer.status, numberOf(member(response, "status"))) << answer.body;
-  for (const auto& [header, value] : textMapOf(member(response, "headers"))) {
-    if (header == "content-length") continue;
-    EXPECT_EQ(answer.header(header), value) << header;
-  }
-  const Value* const body = member(response, "body");
-  if (body->IsString()) {
-    EXPECT_EQ(answer.body, textOf(body));
+  const Replayed replayed = recordings_.replay(client_, name);
+  EXPECT_EQ(replayed.problem, "");
+  if (replayed.then.IsString()) {
+    EXPECT_EQ(replayed.now.body, textOf(&replayed.then));
     return;
   }
   rapidjson::Document now;
-  ASSERT_TRUE(parseJson(answer.body, now)) << answer.body;
-  EXPECT_EQ(difference(*body, now, "body"), "");
+  ASSERT_TRUE(parseJson(replayed.now.body, now)) << replayed.now.body;
+  EXPECT_EQ(recordings_.difference(replayed.then, now), "");
   for (const char* const id : {"id", "cmdId"}) {
-    if (member(body, id) != nullptr) names_.emplace_back(textOf(member(body, id)), textOf(member(&now, id)));
+    recordings_.learn(textOf(member(&replayed.then, id)), textOf(member(&now, id)));
   }
 }
 
@@ -150,7 +102,7 @@ TEST_F(DaytonaTest, RecordedExchangesOfTheToolbox) {
     replay(name);
   }
   const auto named = [&](const std::string& then) {
-    for (const auto& [was, now] : names_) {
+    for (const auto& [was, now] : recordings_.learned()) {
       if (was == then) return now;
     }
     return std::string();

@@ -2,8 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +11,7 @@
 #include "e2b.hpp"
 #include "harness/client.hpp"
 #include "harness/json.hpp"
+#include "harness/recorded.hpp"
 
 namespace computesdk::simulators {
 namespace {
@@ -23,29 +22,8 @@ using rapidjson::Value;
 const std::set<std::string> kVolatile = {"sandboxID", "envdAccessToken", "startedAt",    "endAt",     "pid",
                                          "timestamp", "snapshotID",      "modifiedTime", "templateID"};
 
-// Says where two values differ in shape or content; empty when they do not.
-std::string difference(const Value& wanted, const Value& given, const std::string& at) {
-  if (wanted.GetType() != given.GetType()) return at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
-  if (wanted.IsObject()) {
-    if (wanted.MemberCount() != given.MemberCount()) return at + ": members differ in " + jsonOf(&given);
-    for (const auto& each : wanted.GetObject()) {
-      const std::string name = textOf(&each.name);
-      const auto found = given.FindMember(each.name);
-      if (found == given.MemberEnd()) return at + ": there is no " + name;
-      if (kVolatile.count(name) != 0 && each.value.GetType() == found->value.GetType()) continue;
-      if (std::string found2 = difference(each.value, found->value, at + "." + name); !found2.empty()) return found2;
-    }
-    return {};
-  }
-  if (wanted.IsArray()) {
-    if (wanted.Size() != given.Size()) return at + ": another length: " + jsonOf(&given);
-    for (rapidjson::SizeType i = 0; i < wanted.Size(); ++i) {
-      if (std::string found = difference(wanted[i], given[i], at + "[" + std::to_string(i) + "]"); !found.empty())
-        return found;
-    }
-    return {};
-  }
-  return wanted == given ? std::string() : at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
+bool isVolatile(const Value& /*object*/, const std::string& name, const Value& /*value*/) {
+  return kVolatile.contains(name);
 }
 
 // Every envelope as {flags, json}. Output comes in any number of pieces, of two pipes in any order: of each there is
@@ -65,12 +43,6 @@ std::vector<std::string> envelopes(std::string bytes) {
   }
   for (const auto& [channel, text] : output) all.insert(all.begin() + 1, JsonObject().add(channel, text).text());
   return all;
-}
-
-void replaceAll(std::string& text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
 }
 
 class E2bTest : public ::testing::Test {
@@ -114,58 +86,32 @@ class E2bTest : public ::testing::Test {
   RunningSimulator running_;
   Client client_;
   // Ids and tokens as they were recorded, and as they are now.
-  std::vector<std::pair<std::string, std::string>> names_;
+  // The recorded name of a download is not quoted as envd does it: DownloadsAreNamedSafely.
+  Recordings recordings_{E2B_RECORDED, isVolatile, {"last-modified", "content-disposition"}};
 };
 
 // Sends a recorded request again and compares the answers.
 void E2bTest::replay(const std::string& name) {
   SCOPED_TRACE(name);
-  std::ifstream file(std::string(E2B_RECORDED) + "/" + name + ".json");
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  for (const auto& [then, now] : names_) replaceAll(text, then, now);
-  rapidjson::Document recorded;
-  ASSERT_TRUE(parseJson(text, recorded));
-  const Value* const request = member(&recorded, "request");
-  const Value* const response = member(&recorded, "response");
-  Headers headers;
-  for (const auto& [key, value] : textMapOf(member(request, "headers"))) {
-    if (key != "content-length") headers.emplace_back(key, value);
-  }
-  const auto bytesOf = [](const Value* body) {
-    std::string bytes;
-    if (const Value* const packed = member(body, "base64")) {
-      unbase64(textOf(packed), bytes);
-      return bytes;
-    }
-    return body == nullptr ? bytes : body->IsString() ? textOf(body) : jsonOf(body);
-  };
-  const Answer answer = client_.ask(textOf(member(request, "method")), textOf(member(request, "path")), headers,
-                                    bytesOf(member(request, "body")));
-  EXPECT_EQ(answer.status, numberOf(member(response, "status"))) << answer.body;
-  for (const auto& [key, value] : textMapOf(member(response, "headers"))) {
-    // The recorded name of a download is not quoted as envd does it: DownloadsAreNamedSafely.
-    if (key == "content-length" || key == "last-modified" || key == "content-disposition") continue;
-    EXPECT_EQ(answer.header(key), value) << key;
-  }
-  const Value* const body = member(response, "body");
-  if (member(response, "envelopes") != nullptr || body->IsString() || member(body, "base64") != nullptr) {
-    const std::string wanted = bytesOf(body);
-    if (member(response, "envelopes") == nullptr) {
-      EXPECT_EQ(answer.body, wanted);
-      return;
-    }
+  const Replayed replayed = recordings_.replay(client_, name);
+  EXPECT_EQ(replayed.problem, "");
+  if (replayed.inEnvelopes) {
     rapidjson::Document then, now;
-    parseJson(jsonArray(envelopes(wanted)), then);
-    parseJson(jsonArray(envelopes(answer.body)), now);
-    EXPECT_EQ(difference(then, now, "stream"), "");
+    parseJson(jsonArray(envelopes(replayed.bytesThen())), then);
+    parseJson(jsonArray(envelopes(replayed.now.body)), now);
+    EXPECT_EQ(recordings_.difference(then, now, "stream"), "");
+    return;
+  }
+  if (replayed.then.IsString() || member(&replayed.then, "base64") != nullptr) {
+    EXPECT_EQ(replayed.now.body, replayed.bytesThen());
     return;
   }
   rapidjson::Document now;
-  ASSERT_TRUE(parseJson(answer.body, now)) << answer.body;
-  EXPECT_EQ(difference(*body, now, "body"), "");
+  ASSERT_TRUE(parseJson(replayed.now.body, now)) << replayed.now.body;
+  EXPECT_EQ(recordings_.difference(replayed.then, now), "");
   // A sandbox that was made takes the place of the recorded one, a snapshot likewise.
   for (const char* const id : {"sandboxID", "envdAccessToken", "snapshotID"}) {
-    if (member(body, id) != nullptr) names_.emplace_back(textOf(member(body, id)), textOf(member(&now, id)));
+    recordings_.learn(textOf(member(&replayed.then, id)), textOf(member(&now, id)));
   }
 }
 
@@ -190,7 +136,7 @@ TEST_F(E2bTest, RecordedExchangesOfEnvd) {
         "exists.2", "readdir"}) {
     replay(name);
   }
-  const Made made{names_.at(0).second, names_.at(1).second};
+  const Made made{recordings_.learned().at(0).second, recordings_.learned().at(1).second};
   run(made, shell("printf x > /tmp/m1"));
   for (const char* const name :
        {"remove", "remove.2", "remove.3", "snapshot", "snapshot.2", "snapshot.3", "snapshot.4"}) {
@@ -200,7 +146,7 @@ TEST_F(E2bTest, RecordedExchangesOfEnvd) {
 
 TEST_F(E2bTest, RecordedExchangesOfTheInterpreter) {
   replay("run_code");
-  const Made made{names_.at(0).second, names_.at(1).second};
+  const Made made{recordings_.learned().at(0).second, recordings_.learned().at(1).second};
   Headers headers = envd(made);
   headers[1].second = "49999";
   const Answer answer = client_.ask("POST", "/execute", headers, R"({"code":"import sys\nprint('hi')\n1/0"})");

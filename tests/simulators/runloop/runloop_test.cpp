@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "harness/client.hpp"
+#include "harness/recorded.hpp"
 #include "output.hpp"
 
 namespace computesdk::simulators {
@@ -21,29 +20,8 @@ using rapidjson::Value;
 const std::set<std::string> kVolatile = {"id",           "create_time_ms", "end_time_ms", "transition_time_ms",
                                          "execution_id", "tunnel_key",     "snapshot_id", "source_devbox_id"};
 
-// Says where two values differ in shape or content; empty when they do not.
-std::string difference(const Value& wanted, const Value& given, const std::string& at) {
-  if (wanted.GetType() != given.GetType()) return at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
-  if (wanted.IsObject()) {
-    if (wanted.MemberCount() != given.MemberCount()) return at + ": members differ in " + jsonOf(&given);
-    for (const auto& each : wanted.GetObject()) {
-      const std::string name = textOf(&each.name);
-      const auto found = given.FindMember(each.name);
-      if (found == given.MemberEnd()) return at + ": there is no " + name;
-      if (kVolatile.count(name) != 0 && each.value.GetType() == found->value.GetType()) continue;
-      if (std::string inner = difference(each.value, found->value, at + "." + name); !inner.empty()) return inner;
-    }
-    return {};
-  }
-  if (wanted.IsArray()) {
-    if (wanted.Size() != given.Size()) return at + ": another length: " + jsonOf(&given);
-    for (rapidjson::SizeType i = 0; i < wanted.Size(); ++i) {
-      std::string inner = difference(wanted[i], given[i], at + "[" + std::to_string(i) + "]");
-      if (!inner.empty()) return inner;
-    }
-    return {};
-  }
-  return wanted == given ? std::string() : at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
+bool isVolatile(const Value& /*object*/, const std::string& name, const Value& /*value*/) {
+  return kVolatile.contains(name);
 }
 
 // What a stream of events says, its pieces together.
@@ -57,12 +35,6 @@ std::string eventText(const std::string& stream) {
     at = end;
   }
   return all;
-}
-
-void replaceAll(std::string& text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
 }
 
 class RunloopTest : public ::testing::Test {
@@ -98,57 +70,30 @@ class RunloopTest : public ::testing::Test {
 
   RunningSimulator running_;
   Client client_;
-  std::vector<std::pair<std::string, std::string>> names_;  // ids as they were recorded, and as they are now
+  Recordings recordings_{RUNLOOP_RECORDED, isVolatile};
 };
 
 // Sends a recorded request again and compares the answers.
 void RunloopTest::replay(const std::string& name) {
   SCOPED_TRACE(name);
-  std::ifstream file(std::string(RUNLOOP_RECORDED) + "/" + name + ".json");
-  std::string recordedText{std::istreambuf_iterator<char>(file), {}};
-  for (const auto& [then, now] : names_) replaceAll(recordedText, then, now);
-  rapidjson::Document recorded;
-  ASSERT_TRUE(parseJson(recordedText, recorded));
-  const Value* const request = member(&recorded, "request");
-  const Value* const response = member(&recorded, "response");
-  Headers headers;
-  for (const auto& [header, value] : textMapOf(member(request, "headers"))) {
-    if (header != "content-length") headers.emplace_back(header, value);
-  }
-  const auto bytesOf = [](const Value* body) {
-    std::string bytes;
-    if (const Value* const packed = member(body, "base64")) {
-      unbase64(textOf(packed), bytes);
-      return bytes;
-    }
-    return body == nullptr ? bytes : body->IsString() ? textOf(body) : jsonOf(body);
-  };
-  const Answer answer = client_.ask(textOf(member(request, "method")), textOf(member(request, "path")), headers,
-                                    bytesOf(member(request, "body")));
-  EXPECT_EQ(answer.status, numberOf(member(response, "status"))) << answer.body;
-  for (const auto& [header, value] : textMapOf(member(response, "headers"))) {
-    if (header == "content-length") continue;
-    EXPECT_EQ(answer.header(header), value) << header;
-  }
-  const Value* const body = member(response, "body");
-  const std::string type = answer.header("content-type");
+  const Replayed replayed = recordings_.replay(client_, name);
+  EXPECT_EQ(replayed.problem, "");
+  const std::string type = replayed.now.header("content-type");
   if (type == "text/event-stream") {
-    EXPECT_EQ(eventText(answer.body), eventText(bytesOf(body)));
-    EXPECT_TRUE(answer.body.starts_with("data: {\"output\":")) << answer.body;
+    EXPECT_EQ(eventText(replayed.now.body), eventText(replayed.bytesThen()));
+    EXPECT_TRUE(replayed.now.body.starts_with("data: {\"output\":")) << replayed.now.body;
     return;
   }
   if (type != "application/json") {
-    EXPECT_EQ(answer.body, bytesOf(body));
+    EXPECT_EQ(replayed.now.body, replayed.bytesThen());
     return;
   }
   rapidjson::Document now;
-  ASSERT_TRUE(parseJson(answer.body, now)) << answer.body;
-  EXPECT_EQ(difference(*body, now, "body"), "");
+  ASSERT_TRUE(parseJson(replayed.now.body, now)) << replayed.now.body;
+  EXPECT_EQ(recordings_.difference(replayed.then, now), "");
   // What was made takes the place of what was made when it was recorded.
   for (const char* const id : {"id", "execution_id"}) {
-    if (member(body, id) != nullptr && !textOf(member(body, id)).empty()) {
-      names_.emplace_back(textOf(member(body, id)), textOf(member(&now, id)));
-    }
+    recordings_.learn(textOf(member(&replayed.then, id)), textOf(member(&now, id)));
   }
 }
 

@@ -2,14 +2,13 @@
 // show.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "harness/client.hpp"
 #include "harness/json.hpp"
+#include "harness/recorded.hpp"
 #include "vercel.hpp"
 
 namespace computesdk::simulators {
@@ -23,30 +22,8 @@ const std::set<std::string> kVolatile = {"id",        "createdAt",         "upda
                                          "duration",  "durationMs",        "currentSessionId", "sessionId",
                                          "subdomain", "currentSnapshotId", "sourceSessionId",  "url"};
 
-// Says where two values differ in shape or content; empty when they do not.
-std::string difference(const Value& wanted, const Value& given, const std::string& at) {
-  if (wanted.GetType() != given.GetType()) return at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
-  if (wanted.IsObject()) {
-    if (wanted.MemberCount() != given.MemberCount()) return at + ": members differ in " + jsonOf(&given);
-    for (const auto& each : wanted.GetObject()) {
-      const std::string name = textOf(&each.name);
-      const auto found = given.FindMember(each.name);
-      if (found == given.MemberEnd()) return at + ": there is no " + name;
-      if (kVolatile.count(name) != 0 && each.value.GetType() == found->value.GetType()) continue;
-      if (std::string inside = difference(each.value, found->value, at + "." + name); !inside.empty()) return inside;
-    }
-    return {};
-  }
-  if (wanted.IsArray()) {
-    if (wanted.Size() != given.Size()) return at + ": another length: " + jsonOf(&given);
-    for (rapidjson::SizeType i = 0; i < wanted.Size(); ++i) {
-      if (std::string inside = difference(wanted[i], given[i], at + "[" + std::to_string(i) + "]"); !inside.empty())
-        return inside;
-    }
-    return {};
-  }
-  const bool chosen = wanted.IsString() && textOf(&wanted).starts_with("sandbox-");
-  return wanted == given || chosen ? std::string() : at + ": " + jsonOf(&wanted) + " is now " + jsonOf(&given);
+bool isVolatile(const Value& /*object*/, const std::string& name, const Value& value) {
+  return kVolatile.contains(name) || textOf(&value).starts_with("sandbox-");
 }
 
 // Lines as one array. Output comes in any number of pieces, of two pipes in any order: of each there is one piece here,
@@ -68,12 +45,6 @@ std::string linesAsArray(std::string_view text) {
   }
   all.push_back(JsonObject().add("output", output).text());
   return jsonArray(all);
-}
-
-void replaceAll(std::string& text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
 }
 
 class VercelTest : public ::testing::Test {
@@ -118,54 +89,28 @@ class VercelTest : public ::testing::Test {
 
   RunningSimulator running_;
   Client client_;
-  // Ids as they were recorded, and as they are now.
-  std::vector<std::pair<std::string, std::string>> names_;
+  Recordings recordings_{VERCEL_RECORDED, isVolatile};
 };
 
 // Sends a recorded request again and compares the answers.
 void VercelTest::replay(const std::string& name) {
   SCOPED_TRACE(name);
-  std::ifstream file(std::string(VERCEL_RECORDED) + "/" + name + ".json");
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  for (const auto& [then, now] : names_) replaceAll(text, then, now);
-  rapidjson::Document recorded;
-  ASSERT_TRUE(parseJson(text, recorded));
-  const Value* const request = member(&recorded, "request");
-  const Value* const response = member(&recorded, "response");
-  Headers headers;
-  for (const auto& [key, value] : textMapOf(member(request, "headers"))) {
-    if (key != "content-length") headers.emplace_back(key, value);
-  }
-  const auto bytesOf = [](const Value* body) {
-    std::string bytes;
-    if (const Value* const packed = member(body, "base64")) {
-      unbase64(textOf(packed), bytes);
-      return bytes;
-    }
-    return body == nullptr ? bytes : body->IsString() ? textOf(body) : jsonOf(body);
-  };
-  const Answer answer = client_.ask(textOf(member(request, "method")), textOf(member(request, "path")), headers,
-                                    bytesOf(member(request, "body")));
-  EXPECT_EQ(answer.status, numberOf(member(response, "status"))) << answer.body;
-  for (const auto& [key, value] : textMapOf(member(response, "headers"))) {
-    if (key == "content-length") continue;
-    EXPECT_EQ(answer.header(key), value) << key;
-  }
-  const Value* const body = member(response, "body");
-  rapidjson::Document then, now;
-  if (answer.header("content-type") == "application/octet-stream") {
-    EXPECT_EQ(answer.body, textOf(body));
+  const Replayed replayed = recordings_.replay(client_, name);
+  EXPECT_EQ(replayed.problem, "");
+  const std::string type = replayed.now.header("content-type");
+  if (type == "application/octet-stream") {
+    EXPECT_EQ(replayed.now.body, textOf(&replayed.then));
     return;
   }
-  const bool lines = answer.header("content-type") == "application/x-ndjson";
-  ASSERT_TRUE(parseJson(lines ? linesAsArray(textOf(body)) : jsonOf(body), then));
-  ASSERT_TRUE(parseJson(lines ? linesAsArray(answer.body) : answer.body, now)) << answer.body;
-  EXPECT_EQ(difference(then, now, "body"), "");
+  const bool lines = type == "application/x-ndjson";
+  rapidjson::Document then, now;
+  ASSERT_TRUE(parseJson(lines ? linesAsArray(textOf(&replayed.then)) : jsonOf(&replayed.then), then));
+  ASSERT_TRUE(parseJson(lines ? linesAsArray(replayed.now.body) : replayed.now.body, now)) << replayed.now.body;
+  EXPECT_EQ(recordings_.difference(then, now), "");
   // What was made takes the place of what was recorded.
   for (const char* const what : {"session", "snapshot", "command", "sandbox"}) {
     for (const char* const id : {"id", "name"}) {
-      const std::string from = textOf(member(member(&then, what), id)), to = textOf(member(member(&now, what), id));
-      if (from != to) names_.emplace_back(from, to);
+      recordings_.learn(textOf(member(member(&then, what), id)), textOf(member(member(&now, what), id)));
     }
   }
 }
@@ -189,7 +134,7 @@ TEST_F(VercelTest, RecordedExchangesOfOtherSandboxes) {
                                  "snapshot.2", "snapshot.3"}) {
     replay(name);
   }
-  const std::string snapshot = names_.back().second;
+  const std::string snapshot = recordings_.learned().back().second;
   const Made copy = make(R"(,"source":{"type":"snapshot","snapshotId":")" + snapshot + "\"}");
   EXPECT_EQ(inSession(copy, "/fs/read", R"({"path":"/tmp/k"})").body, "kept");
   for (const char* const name : {"stop", "stop.2", "stop.3", "stop.4"}) replay(name);
