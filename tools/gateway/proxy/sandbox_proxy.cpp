@@ -137,7 +137,7 @@ void SandboxProxy::connect(const TargetPtr& target, serving::DialHandler handler
   }
   if (upstream.kind == Upstream::Kind::tls) {
     handler = [this, name = upstream.name, handler = std::move(handler)](Result<serving::StreamPtr> plain) {
-      plain ? tls_->secure(std::move(*plain), name, kDialTime, handler) : handler(std::move(plain));
+      plain ? tls_->secure(*plain, name, kDialTime, handler) : handler(std::move(plain));
     };
   }
   if (upstream.tunnel) return dialTunnel(parts_.loop, *upstream.tunnel, kDialTime, std::move(handler));

@@ -166,7 +166,7 @@ TlsDialler::TlsDialler(serving::Loop& loop, const std::string& extraAuthorities)
 
 TlsDialler::~TlsDialler() = default;
 
-void TlsDialler::secure(serving::StreamPtr plain, const std::string& name, std::chrono::milliseconds time,
+void TlsDialler::secure(const serving::StreamPtr& plain, const std::string& name, std::chrono::milliseconds time,
                         serving::DialHandler handler) {
   SSL* ssl = SSL_new(context_->ssl);
   unsigned char address[16];

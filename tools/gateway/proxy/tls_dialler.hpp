@@ -19,7 +19,7 @@ class TlsDialler {
   TlsDialler& operator=(const TlsDialler&) = delete;
 
   /// `time` is for the handshake; a failed one closes `plain`. Errors: E_TLS.
-  void secure(serving::StreamPtr plain, const std::string& name, std::chrono::milliseconds time,
+  void secure(const serving::StreamPtr& plain, const std::string& name, std::chrono::milliseconds time,
               serving::DialHandler handler);
 
  private:
