@@ -4,12 +4,10 @@
 
 #include <computesdk/computesdk.hpp>
 
-#include <unistd.h>
-
 namespace computesdk::bench {
 namespace {
 
-constexpr int kDirectTries = 600;
+constexpr std::chrono::seconds kServerTime{60};
 
 ComputeConfig directConfig() {
   ComputeConfig config;
@@ -41,17 +39,14 @@ void DirectSandboxes::run(std::size_t which, const std::string& command) const {
 std::uint16_t DirectSandboxes::portServer(std::size_t which) const {
   Sandbox& sandbox = parts_->sandboxes[which];
   sandbox.filesystem().writeFile("/tmp/port_server.py", kPortServer);
-  (void)sandbox.runCommand("exec python3 /tmp/port_server.py", RunOptions{.background = true});
+  run(which, kBeforePortServer);
+  (void)sandbox.runCommand(kStartPortServer, RunOptions{.background = true});
+  if (sandbox.runCommand(kAwaitPortServer, {.timeout = kServerTime}).exitCode != 0)
+    throw Problem("the server in the direct sandbox does not start");
   const std::string url = sandbox.getUrl({.port = kServedPort});
   const auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
-  for (int i = 0; i < kDirectTries; ++i) {
-    try {
-      Caller caller(port);
-      if (caller.ask(requestText("GET", "/1")).status == 200) return port;
-    } catch (const Problem&) {  // it does not listen yet: the forwarder closes the connection
-      ::usleep(50'000);
-    }
-  }
+  Caller caller(port);
+  if (caller.ask(requestText("GET", "/1")).status == 200) return port;
   throw Problem("the server in the direct sandbox does not answer");
 }
 

@@ -18,7 +18,6 @@ constexpr const char* kKey = "key-of-the-benchmark-0123456789";
 constexpr std::chrono::seconds kStartTime{30};
 /// Sandboxes that this program does not come to destroy end by themselves.
 constexpr const char* kCreate = R"({"timeout":1800000})";
-constexpr int kServerTries = 600;
 
 conformance::Environment gatewayEnvironment() {
   conformance::Environment out = conformance::ownEnvironment();
@@ -63,8 +62,14 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-Server(("127.0.0.1", 8600), Handler).serve_forever()
+server = Server(("127.0.0.1", 8600), Handler)
+with open("/tmp/up", "w") as up:  # whoever started it waits there
+    up.write("up\n")
+server.serve_forever()
 )";
+const char* const kBeforePortServer = "mkfifo /tmp/up";
+const char* const kStartPortServer = "exec python3 /tmp/port_server.py";
+const char* const kAwaitPortServer = "read line </tmp/up";
 
 void Report::print(const std::string& metric, long long value) {
   std::printf("gateway/%s %lld\n", metric.c_str(), value);
@@ -192,14 +197,16 @@ std::string World::portServer(const Box& box) {
   Value file;
   file.set("path", "/tmp/port_server.py").set("content", kPortServer);
   (void)ask(box, "POST", "/files", file.print());
-  Value command;
-  command.set("command", "exec python3 /tmp/port_server.py").set("background", true);
-  (void)ask(box, "POST", "/run/command", command.print());
+  const auto run = [&](const char* line, bool background) {
+    Value command;
+    command.set("command", line).set("background", background);
+    (void)ask(box, "POST", "/run/command", command.print());
+  };
+  run(kBeforePortServer, false);
+  run(kStartPortServer, true);
+  run(kAwaitPortServer, false);
   Caller caller(port());
-  for (int i = 0; i < kServerTries; ++i) {
-    if (caller.ask(requestText("GET", path + "/1")).status == 200) return path;
-    ::usleep(50'000);
-  }
+  if (caller.ask(requestText("GET", path + "/1")).status == 200) return path;
   throw Problem("the server in the sandbox does not answer");
 }
 

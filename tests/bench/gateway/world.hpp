@@ -107,6 +107,10 @@ class World {
 
 /// A server for the port kServedPort: GET /N answers N bytes, PUT takes bytes and answers their number.
 extern const char* const kPortServer;
+/// The command lines that run it from /tmp/port_server.py: before, in the background, and until it listens.
+extern const char* const kBeforePortServer;
+extern const char* const kStartPortServer;
+extern const char* const kAwaitPortServer;
 inline constexpr std::uint16_t kServedPort = 8600;
 
 // The measurements.
