@@ -177,9 +177,17 @@ TEST_F(ProgramTest, ListensOnAUnixSocketAlone) {
 TEST_F(ProgramTest, AdoptsAndReapsWhatAKilledHolderLeaves) {
   Program program(words_, variables_);
   const auto port = program.port();
-  // The first of the descendants that is called so is the one of this command.
-  const auto answer = ask(port, "POST", "/run/command",
-                          command("echo $PPID; (setsid sh -c 'kill -9 '$PPID'; exec sleep 0.05' &) ; sleep 1000"));
+  const auto before = descendantsOf(program.pid());
+  ASSERT_EQ(before.size(), 1U);
+  const auto begun = ask(port, "POST", "/run/command",
+                         R"({"background":true,"command":"(setsid sh -c 'exec sleep 0.05' &) ; exec sleep 1000"})");
+  ASSERT_EQ(begun.status, 200);
+  // Once the start was told: a holder that is killed before is a start that failed.
+  for (const auto& each : descendantsOf(program.pid())) {
+    if (each.parent == program.pid() && each.pid != before[0].pid) ::kill(each.pid, SIGKILL);
+  }
+  const auto answer =
+      ask(port, "GET", "/terminals/" + begun.text("terminal_id") + "/commands/" + begun.text("cmd_id") + "/wait");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.data()["exit_code"].GetInt(), 137);
   EXPECT_EQ(ask(port, "POST", "/run/command", command("echo on")).text("stdout"), "on\n");
