@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import dns from 'node:dns'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { after, before, describe, test } from 'node:test'
@@ -16,12 +19,38 @@ const run = async (env) => {
   return (await promisify(execFile)(process.execPath, [app], { env: { CLIENT, PACKAGES, PATH, ...env } })).stdout
 }
 
+// A page's recipe as it is printed: the program, and the line that starts it, with this gateway's key and address.
+const recipe = (gateway, folder) => {
+  const page = readFileSync(new URL('../../../docs/gateway.md', import.meta.url), 'utf8')
+  const program = page.match(/```js\n([\s\S]*?)```/)[1]
+  const version = isV1 ? 'Version 1' : 'Version 2'
+  const line = page.slice(page.indexOf(`\n${version}`)).match(/```\n([\s\S]*?)\n```/)[1]
+  writeFileSync(join(folder, 'app.mjs'), program)
+  mkdirSync(join(folder, 'node_modules'))
+  const { CLIENT, PACKAGES } = process.env
+  symlinkSync(join(PACKAGES, 'node_modules', `computesdk-${CLIENT}`), join(folder, 'node_modules/computesdk'))
+  symlinkSync(join(PACKAGES, 'node_modules/ws'), join(folder, 'node_modules/ws'))
+  return line.replace('API_KEY=k ', `API_KEY=${gateway.apiKey} `).replace('http://host:port', gateway.url)
+    .replace(/\bnode app/, `'${process.execPath}' app`)
+}
+
 describe('zero configuration', () => {
   let gateway
   before(async () => (gateway = await startGateway()))
   after(() => gateway.stop())
 
-  test('the recipe of docs/gateway.md', async () => {
+  test('the recipe of docs/gateway.md, as printed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'csdk-npm-'))
+    try {
+      const { stdout } = await promisify(execFile)('/bin/sh', ['-c', recipe(gateway, folder)],
+        { cwd: folder, env: { PATH: process.env.PATH } })
+      assert.match(stdout, /^Linux /)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('variables alone', async () => {
     const both = { COMPUTESDK_API_KEY: gateway.apiKey, COMPUTESDK_GATEWAY_URL: gateway.url, COMPUTESDK_TRIBUTARY_URL: gateway.url }
     const env = isV1 ? { E2B_API_KEY: 'any' } : { COMPUTESDK_PROVIDER: 'computesdk' }
     assert.equal(await run({ ...both, ...env }), 'local 42\n')
