@@ -12,7 +12,7 @@ constexpr std::size_t kPipeline = 64u << 10;
 /// ahead and never reads would fill the memory.
 constexpr std::size_t kAnswersAhead = 256u << 10;
 /// What is thrown away after a last answer, so that closing does not destroy it on its way.
-constexpr std::size_t kLinger = 4u << 20;
+constexpr std::size_t kLinger = 64u << 20;
 
 }  // namespace
 

@@ -85,8 +85,13 @@ class VendorCase(Behind):
         absent = create({"X-Provider": "e2b"})
         self.assertEqual((absent.status, absent.json["code"]), (400, "auth_missing"))
         self.assertIn("E2B_API_KEY", absent.text)
-        malformed = create({"X-Provider": "e2b", "X-E2B-API-Key": "sk_0123456789abcdef"})
+        # What cannot be a key of E2B's stands for none, and the name for the default provider, unless the body names it.
+        stand_in = {"X-Provider": "e2b", "X-E2B-API-Key": "sk_0123456789abcdef"}
+        malformed = self.gateway.ask("POST", "/v1/sandboxes", {"provider": "e2b"}, stand_in)
         self.assertEqual((malformed.status, malformed.json["code"]), (400, "auth_format"))
+        carried = create(stand_in)
+        self.assertEqual((carried.status, carried.data["provider"]), (201, "local"))
+        self.assertEqual(self.gateway.ask("DELETE", f"/v1/sandboxes/{carried.data['sandboxId']}").status, 200)
         self.assertEqual(self.vendor.sandboxes(), [])
         box = self.gateway.ready(self.create())
         self.gateway.stop()

@@ -22,7 +22,7 @@ import threading
 import time
 
 KEY = "key-of-the-race-0123456789"
-NAMES = 12
+NAMES = 4  # at once
 CLIENTS = 8  # of each name
 LEASE = 15  # seconds after which the place of a dead maker is taken
 PAUSE = threading.Event()  # never set: waiting for it is a pause of a poll
@@ -147,30 +147,37 @@ class Race:
         assert status == 200, answer
         return answer["data"]
 
-    def storm(self, names, trouble):
-        """Everybody asks for the names while `trouble` is made."""
-        with concurrent.futures.ThreadPoolExecutor(len(names) * CLIENTS) as clients:
-            asked = [clients.submit(self.ask, name, number % 2) for name in names for number in range(CLIENTS)]
-            trouble()
-            for one in asked:
-                name, box = one.result()
-                self.answers[name].append(box)
+    def storm(self, trouble=None):
+        """Everybody asks for new names; `trouble` is made while a sandbox is being made. Again with others when all were
+        made between two looks."""
+        while True:
+            names = [f"app{len(self.answers) + number}" for number in range(NAMES)]
+            with concurrent.futures.ThreadPoolExecutor(len(names) * CLIENTS) as clients:
+                asked = [clients.submit(self.ask, name, number % 2) for name in names for number in range(CLIENTS)]
+                made = trouble is None
+                while not made and not all(one.done() for one in asked):
+                    if self.redis.ask("KEYS", "computesdk:claim:*"):
+                        trouble()
+                        made = True
+                for one in asked:
+                    name, box = one.result()
+                    self.answers[name].append(box)
+            if made:
+                return
 
     def gateway_dies(self):
-        until(lambda: self.redis.ask("KEYS", "computesdk:claim:*"), "a sandbox is being made")
         self.gateways[0].kill()
         self.gateways[0] = Gateway(self.program, self.folder, self.redis, self.gateways[0].port)
 
     def redis_dies(self):
-        until(lambda: self.redis.ask("KEYS", "computesdk:claim:*"), "a sandbox is being made")
         self.redis.kill()
         self.redis.start()
 
     def run(self):
-        names = [f"app{number}" for number in range(NAMES)]
-        self.storm(names[:4], lambda: None)
-        self.storm(names[4:8], self.gateway_dies)
-        self.storm(names[8:], self.redis_dies)
+        self.storm()
+        self.storm(self.gateway_dies)
+        self.storm(self.redis_dies)
+        names = list(self.answers)
         for name in names:
             assert len(set(self.answers[name])) == 1, (name, self.answers[name])
         # All of them still mean the same, on both gateways.
@@ -179,7 +186,7 @@ class Race:
                 status, answer = gateway.call("POST", "/v1/sandboxes/find", {"namespace": "race", "name": name})
                 assert status == 200 and answer["data"]["sandboxId"] == self.answers[name][0], (name, answer)
         # What the dead one left goes when its lease is over.
-        until(lambda: len(self.boxes()) == NAMES == len(self.list()), "no sandbox but those of the names", LEASE + 30)
+        until(lambda: len(self.boxes()) == len(names) == len(self.list()), "no sandbox but those of the names", LEASE + 30)
         parents = {box["metadata"]["parent_sandbox_id"] for box in self.list()}
         assert self.redis.ask("GET", "sandbox:namespace:0:race") == [parents.pop().encode()] and not parents
         for box in self.list():
