@@ -113,8 +113,13 @@ Result<TargetPtr> LiveSandboxes::reach(const std::string& id, std::uint16_t port
     auto any = store_->peek(id);
     if (!any) return std::move(any).error();
     if (*any && (*any)->state == gateway::SandboxState::creating) return stillCreating(id);
-    forget(id);
-    return sandboxMissing(id);
+    // Made between the two looks, it is there now.
+    if (*any) record = store_->get(id);
+    if (!record) return std::move(record).error();
+    if (!*record) {
+      forget(id);
+      return sandboxMissing(id);
+    }
   }
   const auto known = entry(id);
   // One at a time finds out; those that waited then find it known.

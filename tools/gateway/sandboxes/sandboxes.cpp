@@ -243,10 +243,10 @@ Result<SandboxRecord> Sandboxes::get(const Caller& caller, const std::string& id
     // One that is being made has an address already, and its maker may have been given no other answer.
     if (record.error().code != ErrorCode::notFound) return record;
     auto any = store_->peek(id);
-    if (any && *any && (*any)->workspace == caller.workspace && (*any)->state == gateway::SandboxState::creating) {
-      return std::move(**any);
-    }
-    return record;
+    if (!any || !*any || (*any)->workspace != caller.workspace) return record;
+    if ((*any)->state == gateway::SandboxState::creating) return std::move(**any);
+    record = mine(caller, id);  // made between the two looks, it is there now
+    if (!record) return record;
   }
   auto lives = alive(*record);
   // What cannot be told now is no reason to say that it is gone.

@@ -19,15 +19,15 @@ DOMAIN = "box.test"  # E2B_DOMAIN; no name server knows it, the proxy does
 PAUSE = threading.Event()  # never set: waiting for it is a pause of a poll
 
 
-def until(condition, what, seconds=60):
-    """Polls until the condition's value is true, and answers it."""
+def until(condition, what, seconds=60, seen=()):
+    """Polls until the condition's value is true, and answers it. What was last `seen` is said when it never is."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what}; {list(dict.fromkeys(seen))[-3:]}")
         PAUSE.wait(0.02)
 
 
@@ -265,7 +265,13 @@ class Gateway:
         return self.ask(method, box["url"] + path, body, {"Authorization": "Bearer " + box["token"]}, key=None)
 
     def ready(self, box):
-        until(lambda: self.daemon(box, "GET", "/health").status == 200, "the sandbox's daemon answers")
+        seen = []
+
+        def answers():
+            answer = self.daemon(box, "GET", "/health")
+            seen.append(f"{answer.status} {answer.text}")
+            return answer.status == 200
+        until(answers, "the sandbox's daemon answers", seen=seen)
         return box
 
     def run(self, box, command):
