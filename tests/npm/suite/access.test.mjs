@@ -1,20 +1,13 @@
 // sessionToken.*, magicLink.*, auth.*: who may do what in a sandbox.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { connect, library } from '../support/client.mjs'
-import { startGateway } from '../support/gateway.mjs'
+import { library } from '../support/client.mjs'
+import { startWithSandbox } from '../support/gateway.mjs'
 
 describe('access', () => {
-  let gateway, compute, sandbox
-  before(async () => {
-    gateway = await startGateway()
-    compute = connect(gateway.url, gateway.apiKey)
-    sandbox = await compute.sandbox.create()
-  })
-  after(async () => {
-    await compute.sandbox.destroy(sandbox.sandboxId)
-    await gateway.stop()
-  })
+  let gateway, compute, sandbox, stop
+  before(async () => ({ gateway, compute, sandbox, stop } = await startWithSandbox()))
+  after(() => stop())
   const as = (token) => new library.Sandbox({
     sandboxUrl: sandbox.getSandboxUrl(), sandboxId: sandbox.sandboxId, provider: 'local', token,
   })

@@ -1,21 +1,13 @@
 // runCommand, runCode, run.*, execute, and streamed output.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { connect, isV1, isV2 } from '../support/client.mjs'
-import { startGateway } from '../support/gateway.mjs'
+import { isV1, isV2 } from '../support/client.mjs'
+import { startWithSandbox } from '../support/gateway.mjs'
 
 describe('commands', () => {
-  let gateway, compute, sandbox
-  before(async () => {
-    gateway = await startGateway()
-    compute = connect(gateway.url, gateway.apiKey)
-    sandbox = await compute.sandbox.create({ envs: { OF: 'sandbox' } })
-  })
-  after(async () => {
-    await sandbox.disconnect()
-    await compute.sandbox.destroy(sandbox.sandboxId)
-    await gateway.stop()
-  })
+  let compute, sandbox, stop
+  before(async () => ({ compute, sandbox, stop } = await startWithSandbox({ envs: { OF: 'sandbox' } })))
+  after(() => stop())
 
   test('output, exit code, duration', async () => {
     const result = await sandbox.runCommand('echo out; echo err >&2; exit 3')

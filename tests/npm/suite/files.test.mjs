@@ -1,22 +1,15 @@
 // filesystem.*, file.*, env.* and overlays.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { connect, isV1 } from '../support/client.mjs'
-import { startGateway } from '../support/gateway.mjs'
+import { isV1 } from '../support/client.mjs'
+import { startWithSandbox } from '../support/gateway.mjs'
 
 const names = ['plain', 'with space', '100%', 'a#b?c&d=e', `q'"\``, 'ünï/cödé', '%2F', 'a+b', '..hidden']
 
 describe('files', () => {
-  let gateway, compute, sandbox
-  before(async () => {
-    gateway = await startGateway()
-    compute = connect(gateway.url, gateway.apiKey)
-    sandbox = await compute.sandbox.create()
-  })
-  after(async () => {
-    await compute.sandbox.destroy(sandbox.sandboxId)
-    await gateway.stop()
-  })
+  let sandbox, stop
+  before(async () => ({ sandbox, stop } = await startWithSandbox()))
+  after(() => stop())
 
   for (const name of names) {
     test(`whatever they are called: ${name}`, async () => {

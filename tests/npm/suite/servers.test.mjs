@@ -1,24 +1,17 @@
 // server.*, what create sets up, and ready.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { connect, isV1, isV2 } from '../support/client.mjs'
+import { isV1, isV2 } from '../support/client.mjs'
 import { until } from '../support/events.mjs'
-import { startGateway } from '../support/gateway.mjs'
+import { startWithSandbox } from '../support/gateway.mjs'
 
 const serve = (port) => `exec python3 -u -m http.server ${port}`
 const start = (command) => (isV1 ? { command } : { start: command })
 
 describe('servers', () => {
-  let gateway, compute, sandbox
-  before(async () => {
-    gateway = await startGateway()
-    compute = connect(gateway.url, gateway.apiKey)
-    sandbox = await compute.sandbox.create()
-  })
-  after(async () => {
-    await compute.sandbox.destroy(sandbox.sandboxId)
-    await gateway.stop()
-  })
+  let compute, sandbox, stop
+  before(async () => ({ compute, sandbox, stop } = await startWithSandbox()))
+  after(() => stop())
   const status = (slug, ...wanted) => until(async () => {
     const server = await sandbox.server.retrieve(slug)
     return wanted.includes(server.status) && server

@@ -1,22 +1,14 @@
 // terminal.*: terminals with a shell, and those that run one command after the other.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { connect, isV1, isV2 } from '../support/client.mjs'
+import { isV1, isV2 } from '../support/client.mjs'
 import { next, screen, until } from '../support/events.mjs'
-import { startGateway } from '../support/gateway.mjs'
+import { startWithSandbox } from '../support/gateway.mjs'
 
 describe('terminals', () => {
-  let gateway, compute, sandbox
-  before(async () => {
-    gateway = await startGateway()
-    compute = connect(gateway.url, gateway.apiKey)
-    sandbox = await compute.sandbox.create({ envs: { OF: 'sandbox' } })
-  })
-  after(async () => {
-    await sandbox.disconnect()
-    await compute.sandbox.destroy(sandbox.sandboxId)
-    await gateway.stop()
-  })
+  let sandbox, stop
+  before(async () => ({ sandbox, stop } = await startWithSandbox({ envs: { OF: 'sandbox' } })))
+  after(() => stop())
 
   for (const encoding of ['raw', 'base64']) {
     test(`a shell: input, output, size, the end (${encoding})`, async () => {

@@ -1,22 +1,13 @@
 // watcher.*, signal.* and children.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { connect } from '../support/client.mjs'
 import { next, until } from '../support/events.mjs'
-import { startGateway } from '../support/gateway.mjs'
+import { startWithSandbox } from '../support/gateway.mjs'
 
 describe('watching', () => {
-  let gateway, compute, sandbox
-  before(async () => {
-    gateway = await startGateway()
-    compute = connect(gateway.url, gateway.apiKey)
-    sandbox = await compute.sandbox.create()
-  })
-  after(async () => {
-    await sandbox.disconnect()
-    await compute.sandbox.destroy(sandbox.sandboxId)
-    await gateway.stop()
-  })
+  let sandbox, stop
+  before(async () => ({ sandbox, stop } = await startWithSandbox()))
+  after(() => stop())
 
   test('files: made, changed, moved over, gone; ignored; below', async () => {
     await sandbox.runCommand('mkdir -p /tmp/w; echo old > /tmp/w/old')
