@@ -37,9 +37,18 @@ class RunningGateway {
     fs::permissions(folder_ / "key", fs::perms::owner_read | fs::perms::owner_write);
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return;
-    std::vector<std::string> words = {
-        GATEWAY_PROGRAM,  "serve",         "--listen", "127.0.0.1:0",
-        "--api-key-file", folder_ / "key", "--store",  "sqlite:" + (folder_ / "names.db").string()};
+    // It ends with this program, also when that crashes.
+    std::vector<std::string> words = {"setpriv",
+                                      "--pdeathsig",
+                                      "KILL",
+                                      GATEWAY_PROGRAM,
+                                      "serve",
+                                      "--listen",
+                                      "127.0.0.1:0",
+                                      "--api-key-file",
+                                      folder_ / "key",
+                                      "--store",
+                                      "sqlite:" + (folder_ / "names.db").string()};
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -48,7 +57,7 @@ class RunningGateway {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
     ::posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-    ::posix_spawn(&pid_, GATEWAY_PROGRAM, &actions, nullptr, argv.data(), environ);
+    ::posix_spawnp(&pid_, "setpriv", &actions, nullptr, argv.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
     ::close(ends[1]);
     std::string text;
